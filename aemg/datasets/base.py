@@ -1,0 +1,105 @@
+"""What every set offers: a card of facts, its sources, and the recordings of each."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from aemg.errors import AEMGError
+from aemg.signals import Recording
+
+
+@dataclass(frozen=True)
+class DatasetInfo:
+    """The card of a set.
+
+    Args:
+        name: as `aemg.datasets.open` takes it.
+        title: in words.
+        subjects, channels, rate_hz: of the whole public set, the rate as truly sampled.
+        unit, kind: as in `Recording`.
+        labels: of the default task, in order; rest, where there is one, is called "rest".
+        device, montage: what was worn, and how its electrodes sit.
+        licence: SPDX identifier or words; permissive: may weights trained on it be given away under Apache-2.0?
+        citation, homepage: where it comes from and how to get it.
+        notes: the traps, one sentence each.
+    """
+
+    name: str
+    title: str
+    subjects: int
+    channels: int
+    rate_hz: float
+    unit: Literal["V", "arbitrary"]
+    kind: Literal["raw", "envelope"]
+    labels: tuple[str, ...]
+    device: str
+    montage: str
+    licence: str
+    permissive: bool
+    citation: str
+    homepage: str
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class DatasetReader:
+    """A set at a place on disk; iterating gives its recordings in a fixed order, read one source at a time.
+
+    Args:
+        info: the card.
+        root: the folder in which the set's own layout was found.
+        sources: names of what is read at once (a file or a small group of files), sorted, relative to `root`.
+        read_source: (root, source) -> its recordings; a module-level function, so that workers can be sent it.
+    """
+
+    info: DatasetInfo
+    root: Path
+    sources: tuple[str, ...]
+    read_source: Callable[[Path, str], list[Recording]]
+
+    def read(self, source: str) -> list[Recording]:
+        """The recordings of one source.
+
+        Raises:
+            DataFileError: damaged or truncated; the message names file, what was expected and what was found.
+        """
+        return self.read_source(self.root, source)
+
+    def __iter__(self) -> Iterator[Recording]:
+        for source in self.sources:
+            yield from self.read(source)
+
+
+def find_layout(root: str | Path, pattern: str, *, name: str, hint: str) -> Path:
+    """The folder at `root`, or up to two levels below it, in which `pattern` matches at least one file.
+
+    Raises:
+        AEMGError: `root` is missing, or nothing below it has the layout.
+    """
+    root = Path(root).expanduser()
+    if not root.is_dir():
+        raise AEMGError(f"{name}: no folder {root}")
+    levels = [[root]]
+    for _ in range(2):
+        levels.append(sorted(d for parent in levels[-1] for d in parent.iterdir() if d.is_dir()))
+    for folder in (folder for level in levels for folder in level):
+        if next(folder.glob(pattern), None) is not None:
+            return folder
+    raise AEMGError(f"{name}: nothing at {root} or two levels below it looks like {pattern!r} ({hint})")
+
+
+def sha256_of(path: Path) -> str:
+    """Hexadecimal sha256 of a file, read in blocks."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else _sha256(file)
+
+
+def _sha256(file: object) -> str:
+    digest = hashlib.sha256()
+    for block in iter(lambda: file.read(1 << 20), b""):  # type: ignore[attr-defined]
+        digest.update(block)
+    return digest.hexdigest()
