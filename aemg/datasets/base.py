@@ -66,7 +66,10 @@ class DatasetReader:
 
         Raises:
             DataFileError: damaged or truncated; the message names file, what was expected and what was found.
+            AEMGError: not one of `sources`.
         """
+        if source not in self.sources:
+            raise AEMGError(f"{self.info.name}: {source!r} is none of the {len(self.sources)} sources at {self.root}")
         return self.read_source(self.root, source)
 
     def __iter__(self) -> Iterator[Recording]:
@@ -74,8 +77,8 @@ class DatasetReader:
             yield from self.read(source)
 
 
-def find_layout(root: str | Path, pattern: str, *, name: str, hint: str) -> Path:
-    """The folder at `root`, or up to two levels below it, in which `pattern` matches at least one file.
+def find_layout(root: str | Path, pattern: str | tuple[str, ...], *, name: str, hint: str) -> Path:
+    """The folder at `root`, or up to two levels below it, in which `pattern` (or one of several) matches a file.
 
     Raises:
         AEMGError: `root` is missing, or nothing below it has the layout.
@@ -83,13 +86,23 @@ def find_layout(root: str | Path, pattern: str, *, name: str, hint: str) -> Path
     root = Path(root).expanduser()
     if not root.is_dir():
         raise AEMGError(f"{name}: no folder {root}")
+    patterns = (pattern,) if isinstance(pattern, str) else pattern
     levels = [[root]]
     for _ in range(2):
-        levels.append(sorted(d for parent in levels[-1] for d in parent.iterdir() if d.is_dir()))
+        levels.append([child for parent in levels[-1] for child in _folders(parent)])
     for folder in (folder for level in levels for folder in level):
-        if next(folder.glob(pattern), None) is not None:
+        if any(next(folder.glob(p), None) is not None for p in patterns):
             return folder
-    raise AEMGError(f"{name}: nothing at {root} or two levels below it looks like {pattern!r} ({hint})")
+    shown = " or ".join(repr(p) for p in patterns)
+    raise AEMGError(f"{name}: nothing at {root} or two levels below it looks like {shown} ({hint})")
+
+
+def _folders(parent: Path) -> list[Path]:
+    """Folders in `parent`, sorted; none where it may not be listed."""
+    try:
+        return sorted(child for child in parent.iterdir() if child.is_dir())
+    except OSError:
+        return []
 
 
 def sha256_of(path: Path) -> str:

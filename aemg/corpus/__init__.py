@@ -1,0 +1,16 @@
+"""Corpus: prepared recordings in one HDF5 file a set, read by window, checked by sha256.
+
+>>> prepare(reader, "corpus")                           # doctest: +SKIP
+>>> corpus = Corpus("corpus").select(datasets={"kanoga-myo"})  # doctest: +SKIP
+>>> corpus.window(0, start_sample=200, n_samples=400)   # (C, 400) float32  # doctest: +SKIP
+"""
+
+from aemg.corpus.corpus import Corpus
+from aemg.corpus.layout import RecordingEntry, SkippedSource
+from aemg.corpus.prepare import PrepareResult, prepare
+from aemg.corpus.store import Problem, verify
+from aemg.corpus.writer import CorpusWriter
+
+__all__ = [
+    "Corpus", "CorpusWriter", "PrepareResult", "Problem", "RecordingEntry", "SkippedSource", "prepare", "verify",
+]

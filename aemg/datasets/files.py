@@ -1,0 +1,106 @@
+"""What the readers share: bytes, text tables, checked arrays, runs of a code; all damage is a DataFileError."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from aemg.datasets.base import DatasetInfo
+from aemg.errors import DataFileError
+from aemg.signals import Provenance
+
+_LARGEST: Final = 1e15  # far beyond any sample or time stamp, and safe in float32 arithmetic
+
+
+def read_bytes(path: Path) -> bytes:
+    """The file's content.
+
+    Raises:
+        DataFileError: missing, unreadable or empty.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise DataFileError(path, "a readable file", error.strerror or type(error).__name__) from error
+    if not data:
+        raise DataFileError(path, "a recording", "an empty file")
+    return data
+
+
+def provenance(info: DatasetInfo, root: Path, path: Path, data: bytes, part: str = "") -> Provenance:
+    """Where `data`, the content of `path`, comes from; `part` names the piece of the file that is meant."""
+    name = path.relative_to(root).as_posix() + (f"#{part}" if part else "")
+    return Provenance(info.name, name, hashlib.sha256(data).hexdigest(), info.licence)
+
+
+def parse_table(
+    path: Path, data: bytes, columns: int, *, separator: str = ",", first_line: int = 1
+) -> NDArray[np.float64]:
+    """Numbers (T, columns) of separated text without header.
+
+    Args:
+        first_line: number that the first line of `data` has in the file, for messages.
+
+    Raises:
+        DataFileError: not numbers, not `columns` columns in every line, or a value that is not finite.
+    """
+    expected = f"{columns} numbers in every line"
+    try:
+        table = pd.read_csv(
+            io.BytesIO(data.rstrip()), sep=separator, header=None, dtype=np.float64, engine="c", skip_blank_lines=False
+        )
+    except (ValueError, OverflowError, MemoryError) as error:
+        raise DataFileError(path, expected, f"text that does not parse ({_brief(error)})") from error
+    values: NDArray[np.float64] = table.to_numpy(dtype=np.float64)
+    if values.shape[1] != columns:
+        raise DataFileError(path, expected, f"{values.shape[1]} in line {first_line}")
+    sound = _finite(values).all(axis=1)
+    if not sound.all():
+        line = int(np.argmin(sound)) + first_line
+        raise DataFileError(path, expected, f"a missing or non-finite value in line {line}")
+    return values
+
+
+def numeric(path: Path, name: str, values: object, shape: tuple[int | None, ...]) -> NDArray[Any]:
+    """`values` if it is an array, finite, real and of the shape, in which None is any length but zero.
+
+    Raises:
+        DataFileError: anything else.
+    """
+    wanted = " x ".join("any" if n is None else str(n) for n in shape)
+    if not isinstance(values, np.ndarray):
+        raise DataFileError(path, f"{name} of {wanted} real numbers", f"a {type(values).__name__}")
+    found = f"{values.dtype.name} {' x '.join(map(str, values.shape))}"
+    fits = len(values.shape) == len(shape) and all(v == s or (s is None and v > 0) for v, s in zip(values.shape, shape))
+    if not fits or values.dtype.kind not in "iuf":
+        raise DataFileError(path, f"{name} of {wanted} real numbers", found)
+    if not (sound := _finite(values)).all():
+        raise DataFileError(path, f"{name} without NaN or infinity", f"{int((~sound).sum())} of them")
+    return values
+
+
+def channels_first(values: NDArray[Any], scale: float = 1.0) -> NDArray[np.float32]:
+    """(T, C) numbers as a (C, T) float32 signal, times `scale`."""
+    return np.ascontiguousarray((values * scale).T, dtype=np.float32)
+
+
+def runs(codes: NDArray[Any]) -> list[tuple[int, int, int]]:
+    """(first, one past last, code) of every run of equal integers in a one-dimensional array."""
+    edges = np.flatnonzero(np.diff(codes)) + 1
+    starts = np.concatenate(([0], edges))
+    return [(int(a), int(b), int(codes[a])) for a, b in zip(starts, np.concatenate((edges, [len(codes)])))]
+
+
+def _finite(values: NDArray[Any]) -> NDArray[np.bool_]:
+    """Where values are numbers of a size that a recording can hold."""
+    return np.asarray((values > -_LARGEST) & (values < _LARGEST))
+
+
+def _brief(error: BaseException) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:120]}"

@@ -1,0 +1,245 @@
+"""One donning, ready for models and controls: its tokens, its windows' features, its labels.
+
+Letters: N tokens, S 16 slots, L samples of the longest token, W windows, C native channels.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aemg.errors import AEMGError, DataFileError
+from aemg.features import cut_windows, time_domain, window_starts
+from aemg.signals import Interval, Recording
+from aemg.tokenizer import ContractionTokenizer, Sentence, TokenizerConfig
+from aemg.topology import SLOTS, SpaceConfig, Unified, slot_weights, unify
+from aemg.topology.unify import clean
+
+WINDOW_S, HOP_S = 0.25, 0.125  # of the windows that accuracy is counted on
+
+
+@dataclass(frozen=True)
+class TokenisedRecording:
+    """Where a recording's tokens and windows lie in its session's arrays."""
+
+    file: str
+    sha256: str
+    duration_s: float
+    tokens: tuple[int, int]
+    windows: tuple[int, int]
+    intervals: tuple[Interval, ...] = ()
+
+
+@dataclass(frozen=True)
+class SessionKey:
+    dataset: str
+    subject: str
+    session: str
+
+    def __str__(self) -> str:
+        return f"{self.dataset}/{self.subject}/{self.session}"
+
+
+@dataclass(frozen=True)
+class Session:
+    """A donning.
+
+    Args:
+        tokens: structured array (N,) of `token_dtype`, often a memory map.
+        window_start_s: (W,) within the window's recording.
+        window_sigma: (W, S) log RMS relative to rest by slot.
+        slot_features: (W, S, 4) and native_features (W, C, 4): `aemg.features.time_domain` at the native rate.
+        slots: (S,) bool, True for slots that carry signal.
+        native_names: the C electrodes.
+    """
+
+    key: SessionKey
+    recordings: tuple[TokenisedRecording, ...]
+    tokens: NDArray[np.void]
+    window_start_s: NDArray[np.float64]
+    window_sigma: NDArray[np.float32]
+    slot_features: NDArray[np.float32]
+    native_features: NDArray[np.float32]
+    slots: NDArray[np.bool_]
+    native_names: tuple[str, ...] = field(default_factory=tuple)
+
+    @property
+    def sigma_mean(self) -> NDArray[np.float32]:
+        """(S,) over all windows of the donning, labelled or not."""
+        return np.asarray(self.window_sigma.mean(axis=0), dtype=np.float32)
+
+    @property
+    def sigma_std(self) -> NDArray[np.float32]:
+        return np.asarray(self.window_sigma.std(axis=0) + 1e-3, dtype=np.float32)
+
+
+def token_dtype(samples: int) -> np.dtype[np.void]:
+    """One token of a session: float16 wave (S, L), length, start and end in seconds, phase, log sigma (S,)."""
+    return np.dtype(
+        [
+            ("wave", np.float16, (SLOTS, samples)),
+            ("length", np.int16),
+            ("phase", np.int16),
+            ("start_s", np.float64),
+            ("end_s", np.float64),
+            ("sigma", np.float32, (SLOTS,)),
+        ]
+    )
+
+
+def tokenise_session(
+    key: SessionKey, recordings: Sequence[Recording], space: SpaceConfig, config: TokenizerConfig
+) -> Session:
+    """Unifies and tokenises all recordings of one donning. No label is looked at: the rest level comes from the
+    quietest stretches.
+
+    Raises:
+        AEMGError: no recording, or not raw EMG.
+    """
+    if not recordings:
+        raise AEMGError(f"{key}: no recording")
+    unified = [unify(r, space.rate_hz, highpass_hz=space.highpass_hz, mains_hz=space.mains_hz) for r in recordings]
+    tokenizer = ContractionTokenizer(config).fit_threshold([u.recording for u in unified], use_labels=False)
+    rows = [_rows(tokenizer.encode(u.recording), u) for u in unified]
+    assert tokenizer.rest is not None
+    windows = [_Windows.of(r, space) for r in recordings]
+    native_rest = _rest_rms([w.native for w in windows])
+    slot_rest = _rest_rms([w.slots for w in windows])
+    table, first_token, first_window = [], 0, 0
+    for recording, tokens, window in zip(recordings, rows, windows):
+        n_tokens, n_windows = len(tokens), len(window.start_s)
+        table.append(
+            TokenisedRecording(
+                recording.provenance.file,
+                recording.provenance.sha256,
+                recording.duration_s,
+                (first_token, first_token + n_tokens),
+                (first_window, first_window + n_windows),
+                recording.intervals,
+            )
+        )
+        first_token, first_window = first_token + n_tokens, first_window + n_windows
+    slot_features = np.concatenate([time_domain(w.slots, slot_rest) for w in windows])
+    return Session(
+        key,
+        tuple(table),
+        np.concatenate(rows),
+        np.concatenate([w.start_s for w in windows]),
+        slot_features[..., 0],
+        slot_features,
+        np.concatenate([time_domain(w.native, native_rest) for w in windows]),
+        unified[0].mask,
+        tuple(e.name for e in recordings[0].montage.electrodes),
+    )
+
+
+def save_session(session: Session, folder: Path) -> None:
+    """Writes a session to `folder` in one step: it is there whole or not at all."""
+    partial = folder.with_name(f"{folder.name}.partial-{os.getpid()}")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    np.save(partial / "tokens.npy", session.tokens)
+    np.savez(
+        partial / "windows.npz",
+        window_start_s=session.window_start_s,
+        slot_features=session.slot_features,
+        native_features=session.native_features,
+        slots=session.slots,
+    )
+    card = {"key": asdict(session.key), "native_names": session.native_names}
+    card["recordings"] = [asdict(r) for r in session.recordings]
+    (partial / "session.json").write_text(json.dumps(card))
+    shutil.rmtree(folder, ignore_errors=True)
+    os.replace(partial, folder)
+
+
+def load_session(folder: Path) -> Session:
+    """Reads a session back, its tokens as a memory map.
+
+    Raises:
+        DataFileError: a file is missing or damaged.
+    """
+    try:
+        card: dict[str, Any] = json.loads((folder / "session.json").read_text())
+        tokens = np.load(folder / "tokens.npy", mmap_mode="r") if _has_rows(folder) else np.load(folder / "tokens.npy")
+        with np.load(folder / "windows.npz") as windows:
+            arrays = {name: windows[name] for name in windows.files}
+    except (OSError, ValueError, KeyError, EOFError) as error:
+        raise DataFileError(folder, "a tokenised session", f"{type(error).__name__}: {error}") from error
+    recordings = tuple(
+        TokenisedRecording(
+            r["file"],
+            r["sha256"],
+            r["duration_s"],
+            tuple(r["tokens"]),
+            tuple(r["windows"]),
+            tuple(Interval(**i) for i in r["intervals"]),
+        )
+        for r in card["recordings"]
+    )
+    return Session(
+        SessionKey(**card["key"]),
+        recordings,
+        tokens,
+        arrays["window_start_s"],
+        arrays["slot_features"][..., 0],
+        arrays["slot_features"],
+        arrays["native_features"],
+        arrays["slots"],
+        tuple(card["native_names"]),
+    )
+
+
+def _has_rows(folder: Path) -> bool:
+    """An empty array cannot be mapped into memory."""
+    card = json.loads((folder / "session.json").read_text())
+    return any(r["tokens"][1] > r["tokens"][0] for r in card["recordings"])
+
+
+@dataclass(frozen=True)
+class _Windows:
+    """A recording's windows by native channel (W, C, L) and by slot (W, S, L), at the native rate."""
+
+    native: NDArray[np.float32]
+    slots: NDArray[np.float32]
+    start_s: NDArray[np.float64]
+
+    @staticmethod
+    def of(recording: Recording, space: SpaceConfig) -> _Windows:
+        rate = recording.rate_hz
+        signal = clean(recording.signal, rate, space.highpass_hz, space.mains_hz)
+        weights, _ = slot_weights(recording.montage)
+        length, hop = round(WINDOW_S * rate), round(HOP_S * rate)
+        return _Windows(
+            cut_windows(signal, length, hop),
+            cut_windows(np.ascontiguousarray(weights.astype(np.float32) @ signal), length, hop),
+            window_starts(signal.shape[1], length, hop) / rate,
+        )
+
+
+def _rest_rms(windows: list[NDArray[np.float32]]) -> NDArray[np.float64]:
+    """(C,) RMS of the quietest windows, one level for all channels at least half of their median."""
+    rms = np.concatenate([np.sqrt((w.astype(np.float64) ** 2).mean(-1)) for w in windows])  # (W, C)
+    if not len(rms):
+        return np.full(windows[0].shape[1], 1.0)
+    rest = np.percentile(rms, 5, axis=0)
+    positive = rest[rest > 0]
+    return np.maximum(rest, 0.5 * np.median(positive)) if len(positive) else np.full(len(rest), 1e-12)
+
+
+def _rows(sentence: Sentence, unified: Unified) -> NDArray[np.void]:
+    n = len(sentence)
+    rows = np.zeros(n, token_dtype(sentence.tokens.shape[2]))
+    rows["wave"], rows["length"] = sentence.tokens[:n], sentence.lengths[:n]
+    rows["phase"], rows["sigma"] = sentence.conditions.phase[:n], sentence.conditions.log_sigma[:n]
+    rows["sigma"][:, ~unified.mask] = 0.0
+    rows["start_s"], rows["end_s"] = sentence.start_s[:n], sentence.end_s[:n]
+    return rows
