@@ -83,14 +83,10 @@ def read_source(root: Path, source: str) -> list[Recording]:
     if not isinstance(parameters, Record):
         raise DataFileError(path, "a struct p", type(parameters).__name__)
     intervals, rows = _protocol(path, parameters, trial)
-    raw = numeric(path, "raw", content["raw"], (rows, _COLUMNS))
-    if raw[:, _AROUND * _ALONG :].any():
-        raise DataFileError(path, "zeros in columns 65 to 96 of raw", "other values: packets were lost")
-    counts = raw[:, _electrode_columns(root)].astype(np.float64)
-    scale = parameters.number("lsbmV") / 1000.0
+    counts = _counts(root, path, content["raw"], rows)
     return [
         Recording(
-            signal=channels_first(counts - np.median(counts, axis=0), scale),
+            signal=channels_first(counts - np.median(counts, axis=0), parameters.number("lsbmV") / 1000.0),
             rate_hz=INFO.rate_hz,
             montage=_GRID,
             subject=match[1],
@@ -116,6 +112,14 @@ def _protocol(path: Path, parameters: Record, trial: int) -> tuple[tuple[Interva
         start = rest + place * gesture
         found.append(Interval(start + _REACTION_S, start + gesture, _LABELS[names[code - 1]], trial))
     return tuple(found), round((rest + len(sequence) * gesture) * INFO.rate_hz) + _CLOSING_ROWS
+
+
+def _counts(root: Path, path: Path, raw: object, rows: int) -> NDArray[np.float64]:
+    """(rows, 64) counts in the montage's order of channels."""
+    table = numeric(path, "raw", raw, (rows, _COLUMNS))
+    if table[:, _AROUND * _ALONG :].any():
+        raise DataFileError(path, "zeros in columns 65 to 96 of raw", "other values: packets were lost")
+    return table[:, _electrode_columns(root)].astype(np.float64)
 
 
 def _electrode_columns(root: Path) -> NDArray[np.intp]:

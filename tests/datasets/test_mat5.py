@@ -26,7 +26,8 @@ def saved(compressed: bool = False, **content: object) -> bytes:
     return file.getvalue()
 
 
-SESSION = {"rate": np.uint16(2000), "names": np.array([["One", "Two"]], dtype=object), "x": np.arange(6.0), "note": "secret"}
+NAMES = np.array([["One", "Two"]], dtype=object)
+SESSION = {"rate": np.uint16(2000), "names": NAMES, "x": np.arange(6.0), "note": "secret"}
 SOUND = saved(raw=np.arange(24, dtype=np.uint16).reshape(4, 6), p=SESSION)
 
 
@@ -45,7 +46,8 @@ def test_arrays_are_read_as_scipy_reads_them(values: np.ndarray, compressed: boo
 def test_struct_fields_strings_and_cells() -> None:
     record = parse_mat(FILE, SOUND, "p")["p"]
     assert isinstance(record, Record)
-    assert record.number("rate") == 2000.0 and record.words("names") == ["One", "Two"] and record.get("note") == "secret"
+    assert record.number("rate") == 2000.0 and record.get("note") == "secret"
+    assert record.words("names") == ["One", "Two"]
     with pytest.raises(DataFileError, match="expected the field y, found the fields rate, names, x, note"):
         record.get("y")
     with pytest.raises(DataFileError, match="one positive number in x"):

@@ -67,6 +67,7 @@ def test_uci_series_have_twelve_trials_at_an_even_rate(real_set) -> None:
     assert len(set(keys)) == len(keys) and max(trial for *_, trial in keys) == 3
 
 
+@pytest.mark.slow
 def test_3dc_participant_has_eight_trials_without_jumps(real_set) -> None:
     root = real_set("laval_3dc_and_myo")
     for name in ("laval-3dc", "laval-3dc-myo"):
