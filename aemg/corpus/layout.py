@@ -7,7 +7,8 @@
     /index    (R,)    INDEX    one row a recording: where its parts start, and its sha256
     /sources  (N,)    uint8    one JSON line a finished source: its name, its recordings, its error if it was skipped
 
-Attributes of the root: format_version, info (the card, JSON) and, once complete, digest.
+Attributes of the root: format_version, info (the card, JSON) and, once complete, digest. Texts have a fixed length:
+those of variable length lie in HDF5's global heap, in which one wrong byte can make the library loop for ever.
 """
 
 from __future__ import annotations

@@ -124,10 +124,10 @@ class Store:
         return self._tables
 
     def _read_index(self, tables: dict[str, Any]) -> None:
-        self._info_text = str(self._file.attrs["info"])
+        self._info_text = bytes(self._file.attrs["info"]).decode()
         self.info: DatasetInfo = layout.info_of(self._info_text)
         digest = self._file.attrs.get("digest")
-        self.digest: str | None = None if digest is None else str(digest)
+        self.digest: str | None = None if digest is None else bytes(digest).decode()
         self._sources_text = tables["sources"][:].tobytes()
         self._index: NDArray[np.void] = tables["index"][:]
         self._scale: NDArray[np.float64] = tables["scale"][:]

@@ -172,7 +172,8 @@ class CorpusWriter:
         self._commit()
         try:
             sources = self._tables["sources"][:].tobytes()
-            self._file.attrs["digest"] = layout.digest_of(self._info_text, sources, self._tables["index"]["sha256"])
+            digest = layout.digest_of(self._info_text, sources, self._tables["index"]["sha256"])
+            self._file.attrs["digest"] = np.bytes_(digest)
             self._file.close()
             with self.partial.open("rb+") as file:
                 os.fsync(file.fileno())
@@ -183,7 +184,7 @@ class CorpusWriter:
     def _create(self) -> None:
         self._file = h5py.File(self.partial, "w", libver=_LIBVER)
         self._file.attrs["format_version"] = layout.FORMAT_VERSION
-        self._file.attrs["info"] = self._info_text
+        self._file.attrs["info"] = np.bytes_(self._info_text)
         for name, dtype in layout.TABLES.items():
             columns = (2,) if name == "scale" else ()
             self._file.create_dataset(

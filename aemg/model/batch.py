@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
+
+from aemg.sessions import WINDOW_S, Session
+from aemg.topology import SLOT_DEG, SLOTS, Worn
+
+_TURN = np.exp(1j * np.deg2rad(np.arange(SLOTS) * SLOT_DEG))
 
 
 @dataclass
@@ -41,3 +49,89 @@ class SentenceBatch:
 
     def __len__(self) -> int:
         return self.valid.shape[0]
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """A stretch of a session's recording that becomes a sentence.
+
+    Args:
+        tokens: structured (N,) rows of the session.
+        windows: first and last (exclusive) of the session's windows that lie in the stretch.
+        start_s: its begin within the recording.
+    """
+
+    session: Session
+    tokens: NDArray[np.void]
+    windows: tuple[int, int]
+    start_s: float
+
+
+def stretch_of(session: Session, recording: int, start_s: float, end_s: float) -> Stretch:
+    """The tokens whose centre lies in [start_s, end_s), and the windows that lie wholly in it."""
+    entry = session.recordings[recording]
+    tokens = session.tokens[slice(*entry.tokens)]
+    centre = (tokens["start_s"] + tokens["end_s"]) / 2
+    first, last = np.searchsorted(centre, [start_s, end_s])
+    return Stretch(session, tokens[first:last], windows_within(session, recording, start_s, end_s), start_s)
+
+
+def windows_within(session: Session, recording: int, start_s: float, end_s: float) -> tuple[int, int]:
+    """First and last (exclusive) of the session's windows that lie wholly in [start_s, end_s] of a recording."""
+    entry = session.recordings[recording]
+    starts = session.window_start_s[slice(*entry.windows)]
+    first = int(np.searchsorted(starts, start_s - 1e-6))
+    last = int(np.searchsorted(starts, end_s - WINDOW_S + 1e-6, side="right"))
+    return entry.windows[0] + first, entry.windows[0] + max(first, last)
+
+
+def collate(stretches: Sequence[Stretch], worn: Sequence[Worn]) -> SentenceBatch:
+    """Sentences of stretches, each with its slots brought to the forearm's by its way of wearing."""
+    longest = max(1, *(len(s.tokens) for s in stretches))
+    samples = stretches[0].tokens.dtype["wave"].shape[1]
+    size = len(stretches), longest
+    waves = np.zeros((*size, SLOTS, samples), np.float32)
+    sigma, standard = np.zeros((*size, SLOTS), np.float32), np.zeros((*size, SLOTS), np.float32)
+    lengths, phase = np.zeros(size, np.int64), np.zeros(size, np.int64)
+    start_s, valid = np.zeros(size, np.float32), np.zeros(size, bool)
+    summary, slots = np.zeros((len(stretches), 2 * SLOTS), np.float32), np.zeros((len(stretches), SLOTS), bool)
+    for b, (stretch, way) in enumerate(zip(stretches, worn)):
+        rows, order, n = stretch.tokens, way.order, len(stretch.tokens)
+        session, mean, std = stretch.session, stretch.session.sigma_mean, stretch.session.sigma_std
+        waves[b, :n] = rows["wave"][:, order]
+        sigma[b, :n] = rows["sigma"][:, order]
+        standard[b, :n] = (((rows["sigma"] - mean) / std) * session.slots)[:, order]
+        lengths[b, :n], phase[b, :n], valid[b, :n] = rows["length"], rows["phase"], True
+        start_s[b, :n] = rows["start_s"] - stretch.start_s
+        summary[b] = _summary(stretch, order)
+        slots[b] = session.slots[order]
+    return SentenceBatch(
+        torch.from_numpy(waves),
+        torch.from_numpy(lengths),
+        torch.from_numpy(sigma),
+        torch.from_numpy(standard),
+        torch.from_numpy(summary),
+        torch.from_numpy(_source(sigma, slots)),
+        torch.from_numpy(phase),
+        torch.from_numpy(start_s),
+        torch.from_numpy(slots),
+        torch.from_numpy(valid),
+    )
+
+
+def _summary(stretch: Stretch, order: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Mean log RMS of the stretch's windows, relative to rest and standardised over the session: (2 S,)."""
+    session = stretch.session
+    first, last = stretch.windows
+    if last <= first:
+        return np.zeros(2 * SLOTS, np.float32)
+    level = session.window_sigma[first:last].mean(axis=0)
+    standard = (level - session.sigma_mean) / session.sigma_std
+    return np.concatenate([(level * session.slots)[order], (standard * session.slots)[order]])
+
+
+def _source(sigma: NDArray[np.float32], slots: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Where around the ring the energy sits: strength * (cos, sin) and strength, (B, N, 3), from amplitudes (B, N, S)."""
+    power = np.exp(2.0 * np.clip(sigma, -5.0, 8.0)) * slots[:, None]
+    direction = (power @ _TURN) / np.maximum(power.sum(-1), 1e-12)
+    return np.stack([direction.real, direction.imag, np.abs(direction)], axis=-1).astype(np.float32)

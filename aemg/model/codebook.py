@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +14,13 @@ from aemg.model.config import NetworkConfig
 
 @dataclass(frozen=True)
 class Quantised:
-    """codes (B, N) int64 (-1 for padding), vectors (B, N, code width) with straight-through gradient, commitment loss ()."""
+    """What the codebook makes of tokens.
+
+    Args:
+        vectors: (B, N, code width), with straight-through gradient.
+        codes: (B, N) int64, -1 for padding.
+        commitment: (), mean over the real tokens.
+    """
 
     vectors: Tensor
     codes: Tensor
@@ -21,7 +28,11 @@ class Quantised:
 
 
 class Codebook(nn.Module):
-    """Nearest code by cosine; entries follow an exponential moving average, unused ones are restarted."""
+    """Nearest code by cosine; entries follow an exponential moving average, unused ones are restarted.
+
+    Args:
+        sync: share the averages between processes.
+    """
 
     def __init__(self, config: NetworkConfig, sync: bool = False) -> None:
         super().__init__()
@@ -38,11 +49,18 @@ class Codebook(nn.Module):
             kmeans_iters=10,
             threshold_ema_dead_code=config.restart_below,
             sync_codebook=sync,
+            rotation_trick=False,
         )
+        self.restarts = 0
+        self._count_restarts(self.quantiser._codebook)
 
     def forward(self, tokens: Tensor, valid: Tensor) -> Quantised:
         """tokens (B, N, D), valid (B, N)."""
-        vectors, codes, commitment = self.quantiser(self.project(tokens).float(), mask=valid)
+        return self.quantise(self.project(tokens).float(), valid)
+
+    def quantise(self, projected: Tensor, valid: Tensor) -> Quantised:
+        """projected (B, N, code width), valid (B, N)."""
+        vectors, codes, commitment = self.quantiser(projected, mask=valid)
         return Quantised(vectors, codes, commitment.sum())
 
     @property
@@ -50,8 +68,26 @@ class Codebook(nn.Module):
         """(codes, code width), of unit length."""
         return torch.as_tensor(self.quantiser.codebook)
 
+    @property
+    def started(self) -> bool:
+        """Whether the k-means start has happened."""
+        return bool(self.quantiser._codebook.initted.all())
+
+    def _count_restarts(self, codebook: Any) -> None:
+        replace = codebook.replace
+
+        def counted(batch_samples: Tensor, batch_mask: Tensor, **other: Any) -> Any:
+            self.restarts += int(batch_mask.sum())
+            return replace(batch_samples, batch_mask=batch_mask, **other)
+
+        codebook.replace = counted
+
 
 def perplexity(counts: Tensor) -> float:
-    """Exponential of the entropy of code use: the number of codes that are used as if evenly."""
+    """Exponential of the entropy of code use: how many codes are in use if all were used evenly.
+
+    Args:
+        counts: (codes,) how often each was used.
+    """
     share = counts.double() / counts.sum().clamp(min=1)
     return float(torch.exp(-(share * share.clamp(min=1e-12).log()).sum()))

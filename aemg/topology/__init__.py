@@ -10,9 +10,9 @@ from aemg.topology.registration import (
     label_patterns,
     register_jointly,
 )
-from aemg.topology.unify import SLOTS, UNIFIED, Unified, slot_weights, unify
+from aemg.topology.unify import SLOT_DEG, SLOTS, UNIFIED, Unified, slot_weights, unify
 
 __all__ = [
-    "SLOTS", "UNIFIED", "WAYS", "JointRegistration", "Registered", "SpaceConfig", "TurnJudge", "Unified", "Worn",
+    "SLOT_DEG", "SLOTS", "UNIFIED", "WAYS", "JointRegistration", "Registered", "SpaceConfig", "TurnJudge", "Unified", "Worn",
     "label_patterns", "register_jointly", "slot_weights", "unify",
 ]
