@@ -50,3 +50,30 @@ def standardise(features: NDArray[np.float32]) -> NDArray[np.float32]:
     """Zero mean and unit variance along the first axis, constant columns to zero."""
     spread = features.std(axis=0)
     return np.asarray((features - features.mean(axis=0)) / np.where(spread > 1e-6, spread, 1.0), dtype=np.float32)
+
+
+def log_covariances(windows: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Matrix logarithms of the windows' covariances: the log-Euclidean tangent space (Arsigny et al. 2007, doi
+    10.1137/050637996), in which a session is recentred by taking its mean away.
+
+    Each covariance is shrunk towards a scaled identity (Chen et al. 2010, "OAS", doi 10.1109/TSP.2010.2053029).
+
+    Args:
+        windows: (W, C, L).
+
+    Returns:
+        (W, C, C).
+    """
+    n, channels, samples = windows.shape
+    if not n:
+        return np.zeros((0, channels, channels), np.float32)
+    centred = windows - windows.mean(axis=-1, keepdims=True)
+    covariance = np.einsum("wcl,wdl->wcd", centred, centred, optimize=True).astype(np.float64) / samples
+    mean = np.trace(covariance, axis1=1, axis2=2) / channels
+    power = (covariance**2).mean(axis=(1, 2))
+    spread = (samples + 1.0) * (power - mean**2 / channels)
+    shrinkage = np.where(spread > 0, np.minimum((power + mean**2) / np.maximum(spread, 1e-300), 1.0), 1.0)
+    identity = (shrinkage * mean)[:, None, None] * np.eye(channels)
+    values, vectors = np.linalg.eigh((1 - shrinkage)[:, None, None] * covariance + identity)
+    logs = np.log(np.maximum(values, 1e-24))
+    return np.asarray(np.einsum("wij,wj,wkj->wik", vectors, logs, vectors, optimize=True), dtype=np.float32)

@@ -26,6 +26,8 @@ class DatasetInfo:
         licence: SPDX identifier or words; permissive: may weights trained on it be given away under Apache-2.0?
         citation, homepage: where it comes from and how to get it.
         notes: the traps, one sentence each.
+        people: name shared by the sets that were recorded from the same people under the same subject names; empty for a
+            set of its own.
     """
 
     name: str
@@ -43,6 +45,12 @@ class DatasetInfo:
     citation: str
     homepage: str
     notes: tuple[str, ...] = ()
+    people: str = ""
+
+    @property
+    def crowd(self) -> str:
+        """Sets of the same crowd name the same people by the same subjects."""
+        return self.people or self.name
 
 
 @dataclass(frozen=True)

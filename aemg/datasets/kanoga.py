@@ -38,6 +38,7 @@ INFO: Final = DatasetInfo(
     citation="Kanoga S., Hoshino T., Asoh H., Semi-supervised style transfer mapping-based framework for sEMG-based "
     "pattern recognition with 1- or 2-DoF forearm motions, Biomedical Signal Processing and Control, 2021",
     homepage="https://github.com/Suguru55/SS-STM_for_MyoDatasets",
+    people="kanoga",
     notes=(
         "Values are counts divided by 128.",
         "The authors name only rest and wrist flexion; the other one-degree-of-freedom names come from a sister "

@@ -41,6 +41,7 @@ INFO: Final = DatasetInfo(
     citation="Cote-Allard U., Gagnon-Turcotte G., Laviolette F., Gosselin B., A Low-Cost, Wireless, 3-D-Printed Custom "
     "Armband for sEMG Hand Gesture Recognition, Sensors 19(12):2811, 2019, doi:10.3390/s19122811",
     homepage="https://github.com/UlysseCoteAllard/3DC-Armband",
+    people="laval-3dc",
     notes=(
         "laval-3dc and laval-3dc-myo are the same people and contractions: split both alike, or people leak.",
         "LibEMG's 3DCDataset is the same recording.",

@@ -74,6 +74,7 @@ class AEMG(nn.Module):
         seen: what it was trained on.
         forearm: the frame it was trained in, which registration brings other sessions to.
         stage: `fresh`, `codebook` (stage 1 done) or `masked` (stage 2 done).
+        sync: share the codebook's averages between processes while training.
 
     >>> model = AEMG.from_pretrained("runs/pretrain/model")  # doctest: +SKIP
     >>> model.embed(recording).shape                         # doctest: +SKIP
@@ -87,11 +88,12 @@ class AEMG(nn.Module):
         seen: Seen | None = None,
         forearm: CanonicalForearm | None = None,
         stage: str = "fresh",
+        sync: bool = False,
     ) -> None:
         super().__init__()
         self.config = config or AEMGConfig()
         self.seen, self.forearm, self.stage = seen or Seen(), forearm or CanonicalForearm(), stage
-        self.tokenizer = NeuralTokenizer(self.config)
+        self.tokenizer = NeuralTokenizer(self.config, sync)
         self.encoder = Encoder(self.config)
 
     @torch.no_grad()

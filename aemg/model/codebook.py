@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 from vector_quantize_pytorch import VectorQuantize
 
 from aemg.model.config import NetworkConfig
@@ -56,11 +57,15 @@ class Codebook(nn.Module):
 
     def forward(self, tokens: Tensor, valid: Tensor) -> Quantised:
         """tokens (B, N, D), valid (B, N)."""
-        return self.quantise(self.project(tokens).float(), valid)
+        return self.quantise(self.normalised(tokens), valid)
 
-    def quantise(self, projected: Tensor, valid: Tensor) -> Quantised:
-        """projected (B, N, code width), valid (B, N)."""
-        vectors, codes, commitment = self.quantiser(projected, mask=valid)
+    def normalised(self, tokens: Tensor) -> Tensor:
+        """l2(p): tokens (B, N, D) projected to unit length, (B, N, code width)."""
+        return functional.normalize(self.project(tokens).float(), dim=-1)
+
+    def quantise(self, projected: Tensor, valid: Tensor, freeze: bool = False) -> Quantised:
+        """projected (B, N, code width) of unit length, valid (B, N); `freeze` leaves the entries as they are."""
+        vectors, codes, commitment = self.quantiser(projected, mask=valid, freeze_codebook=freeze)
         return Quantised(vectors, codes, commitment.sum())
 
     @property
@@ -72,6 +77,11 @@ class Codebook(nn.Module):
     def started(self) -> bool:
         """Whether the k-means start has happened."""
         return bool(self.quantiser._codebook.initted.all())
+
+    def scale_counts(self, factor: float) -> None:
+        """Brings the averages of the k-means start, which saw many batches at once, to the scale of one step."""
+        self.quantiser._codebook.cluster_size.mul_(factor)
+        self.quantiser._codebook.embed_avg.mul_(factor)
 
     def _count_restarts(self, codebook: Any) -> None:
         replace = codebook.replace

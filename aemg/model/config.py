@@ -40,8 +40,8 @@ class NetworkConfig:
     code_width: int = 32
     decoder_layers: int = 2
     commitment: float = 0.25
-    decay: float = 0.99
-    restart_below: float = 0.05
+    decay: float = 0.95
+    restart_below: float = 0.02
 
     def __post_init__(self) -> None:
         if self.width % 8:

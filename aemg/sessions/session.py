@@ -9,7 +9,8 @@ import json
 import os
 import shutil
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aemg.errors import AEMGError, DataFileError
-from aemg.features import cut_windows, time_domain, window_starts
+from aemg.features import cut_windows, log_covariances, time_domain, window_starts
 from aemg.signals import Interval, Recording
 from aemg.tokenizer import ContractionTokenizer, Sentence, TokenizerConfig
 from aemg.topology import SLOTS, SpaceConfig, Unified, slot_weights, unify
@@ -58,7 +59,10 @@ class Session:
         window_sigma: (W, S) log RMS relative to rest by slot.
         slot_features: (W, S, 4) and native_features (W, C, 4): `aemg.features.time_domain` at the native rate.
         slots: (S,) bool, True for slots that carry signal.
+        native_level: (W, C) log RMS in the recording's own unit.
+        native_tangent: (W, C, C) and slot_tangent: (W, S, S) matrix logarithms of the windows' covariances.
         native_names: the C electrodes.
+        angle_known: the montage's angles are anatomical, so that registration leaves the session as worn.
     """
 
     key: SessionKey
@@ -69,14 +73,18 @@ class Session:
     slot_features: NDArray[np.float32]
     native_features: NDArray[np.float32]
     slots: NDArray[np.bool_]
-    native_names: tuple[str, ...] = field(default_factory=tuple)
+    native_level: NDArray[np.float32]
+    native_tangent: NDArray[np.float32]
+    slot_tangent: NDArray[np.float32]
+    native_names: tuple[str, ...]
+    angle_known: bool
 
-    @property
+    @cached_property
     def sigma_mean(self) -> NDArray[np.float32]:
         """(S,) over all windows of the donning, labelled or not."""
         return np.asarray(self.window_sigma.mean(axis=0), dtype=np.float32)
 
-    @property
+    @cached_property
     def sigma_std(self) -> NDArray[np.float32]:
         return np.asarray(self.window_sigma.std(axis=0) + 1e-3, dtype=np.float32)
 
@@ -137,7 +145,11 @@ def tokenise_session(
         slot_features,
         np.concatenate([time_domain(w.native, native_rest) for w in windows]),
         unified[0].mask,
+        np.concatenate([np.log(np.sqrt((w.native**2).mean(-1)) + 1e-12) for w in windows]).astype(np.float32),
+        np.concatenate([log_covariances(w.native) for w in windows]),
+        np.concatenate([log_covariances(w.slots) for w in windows]),
         tuple(e.name for e in recordings[0].montage.electrodes),
+        recordings[0].montage.angle_known,
     )
 
 
@@ -153,9 +165,16 @@ def save_session(session: Session, folder: Path) -> None:
         slot_features=session.slot_features,
         native_features=session.native_features,
         slots=session.slots,
+        native_level=session.native_level,
+        native_tangent=session.native_tangent,
+        slot_tangent=session.slot_tangent,
     )
-    card = {"key": asdict(session.key), "native_names": session.native_names}
-    card["recordings"] = [asdict(r) for r in session.recordings]
+    card = {
+        "key": asdict(session.key),
+        "native_names": session.native_names,
+        "angle_known": session.angle_known,
+        "recordings": [asdict(r) for r in session.recordings],
+    }
     (partial / "session.json").write_text(json.dumps(card))
     shutil.rmtree(folder, ignore_errors=True)
     os.replace(partial, folder)
@@ -194,7 +213,11 @@ def load_session(folder: Path) -> Session:
         arrays["slot_features"],
         arrays["native_features"],
         arrays["slots"],
+        arrays["native_level"],
+        arrays["native_tangent"],
+        arrays["slot_tangent"],
         tuple(card["native_names"]),
+        card["angle_known"],
     )
 
 
@@ -243,3 +266,19 @@ def _rows(sentence: Sentence, unified: Unified) -> NDArray[np.void]:
     rows["sigma"][:, ~unified.mask] = 0.0
     rows["start_s"], rows["end_s"] = sentence.start_s[:n], sentence.end_s[:n]
     return rows
+
+
+def labelled_windows(session: Session) -> tuple[NDArray[np.str_], NDArray[np.int64]]:
+    """Label and trial of every window: (W,) str, empty where a window does not lie wholly in one interval, and (W,) int64, the
+    number of the interval in the session's order, -1 outside."""
+    labels = np.full(len(session.window_start_s), "", dtype=object)
+    trials = np.full(len(session.window_start_s), -1, dtype=np.int64)
+    number = 0
+    for recording in session.recordings:
+        starts = session.window_start_s[slice(*recording.windows)]
+        for interval in recording.intervals:
+            inside = (starts >= interval.start_s - 1e-6) & (starts + WINDOW_S <= interval.end_s + 1e-6)
+            at = recording.windows[0] + np.flatnonzero(inside)
+            labels[at], trials[at] = interval.label, number
+            number += 1
+    return labels.astype(str), trials

@@ -46,10 +46,13 @@ def resample(signal: NDArray[np.float32], rate_hz: float, new_rate_hz: float) ->
     up, down = ratio.numerator, ratio.denominator
     if up == down:
         return signal
+    if signal.shape[-1] == 0:
+        return signal.astype(np.float32)
     if max(up, down) > 20_000:
         raise AEMGError(f"cannot resample {rate_hz} Hz to {new_rate_hz} Hz: the ratio is {up}/{down}")
-    taps = firwin(2 * 16 * max(up, down) + 1, 0.92 / max(up, down), window=("kaiser", 8.0))
-    padded = "line" if signal.shape[-1] > 1 else "constant"
+    # the transition from pass to stop band ends at half the lower rate
+    taps = firwin(2 * 32 * max(up, down) + 1, 0.92 / max(up, down), window=("kaiser", 8.0))
+    padded = "line" if signal.shape[-1] > 1 else "edge"
     return np.asarray(resample_poly(signal, up, down, axis=-1, window=taps, padtype=padded), dtype=np.float32)
 
 

@@ -55,8 +55,8 @@ class Montage:
     Args:
         name: of the device, e.g. `myo`.
         groups: their electrodes, concatenated, are the channels.
-        angle_known: True where the angles are measured from the anatomy; False where the band was worn at an unknown turn
-            and angle 0 is only the first electrode, so that registration has to find turn and mirror.
+        angle_known: True where the angles are measured from the anatomy; False where the band was worn at an unknown
+            turn and angle 0 is only the first electrode, so that registration has to find turn and mirror.
         arm: which arm, where it is known.
     """
 
@@ -72,6 +72,7 @@ class Montage:
 
     @property
     def n_channels(self) -> int:
+        """Electrodes of all groups together."""
         return sum(len(group.electrodes) for group in self.groups)
 
     @property

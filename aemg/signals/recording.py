@@ -46,7 +46,7 @@ class Target:
 
 @dataclass(frozen=True)
 class Provenance:
-    """Where samples come from: set, file (relative to the set's root), its sha256, licence (SPDX where there is one)."""
+    """Where samples come from: set, file (relative to the set's root), its sha256, licence (SPDX if there is one)."""
 
     dataset: str
     file: str
@@ -96,7 +96,8 @@ class Recording:
 
     @property
     def duration_s(self) -> float:
-        return self.signal.shape[1] / self.rate_hz
+        """Length of the signal."""
+        return float(self.signal.shape[1] / self.rate_hz)
 
     @property
     def bandwidth_hz(self) -> tuple[float, float]:

@@ -53,7 +53,7 @@ class TokenizerConfig:
 
 @dataclass(frozen=True)
 class FrameGrid:
-    """The configuration in samples and frames at one rate; a frame starts every `hop` samples and spans `blocks` hops."""
+    """The configuration in samples and frames at one rate: a frame starts every `hop` samples, spans `blocks` hops."""
 
     rate_hz: float
     hop: int

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
@@ -16,6 +17,7 @@ from aemg.tokenizer.sentence import PHASES, Sentence, Token, build_sentence
 
 REST = "rest"
 _SMOOTHING_S = 0.25  # span of the moving mean that finds quiet stretches
+_ROUNDING = 1e-6  # frames; times in seconds are not exact
 
 
 @dataclass(frozen=True)
@@ -37,14 +39,15 @@ class RestLevel:
 
     @property
     def rms(self) -> NDArray[np.float64]:
+        """(C,) root mean square at rest."""
         return np.sqrt(self.mean_square)
 
 
 class ContractionTokenizer:
     """Cuts recordings into contractions.
 
-    Works at the recording's own rate and channels, so it takes unified and native recordings alike. Signals should have no
-    slow drift (`aemg.topology.unify` high-passes); an offset does no harm.
+    Works at the recording's own rate and channels, so it takes unified and native recordings alike. Signals should
+    have no slow drift (`aemg.topology.unify` high-passes); an offset does no harm.
 
     >>> tokenizer = ContractionTokenizer()                        # doctest: +SKIP
     >>> sentence = tokenizer.fit_threshold(recording).encode(recording)   # doctest: +SKIP
@@ -97,7 +100,7 @@ class ContractionTokenizer:
             spans = _blind_spans(rest.tokens_per_s, grid, 0, recording.signal.shape[1])
         else:
             spans = _segment(self.config, rest, grid, total_energy(*block_sums(recording.signal, grid.hop), grid))
-        return _sentence(self.config, rest, grid, recording.signal, spans)
+        return _sentence(rest, grid, recording.signal, spans, rows=self.config.sentence_tokens)
 
     def stream(self) -> TokenStream:
         """A causal tokenizer for chunks of the device that the threshold was fitted to.
@@ -113,8 +116,8 @@ class ContractionTokenizer:
         assert self.rest is not None
         if rate_hz != self.rest.rate_hz or montage.n_channels != self.rest.montage.n_channels:
             raise AEMGError(
-                f"the threshold was fitted at {self.rest.rate_hz:g} Hz with {self.rest.montage.n_channels} channels, this "
-                f"recording has {rate_hz:g} Hz and {montage.n_channels}: call fit_threshold for this device"
+                f"the threshold was fitted at {self.rest.rate_hz:g} Hz with {self.rest.montage.n_channels} channels, "
+                f"this recording has {rate_hz:g} Hz and {montage.n_channels}: call fit_threshold for this device"
             )
         return self.rest
 
@@ -160,7 +163,7 @@ class TokenStream:
         if not len(spans):
             self._forget()
             return []
-        sentence = _sentence(self._config, self._rest, self._grid, self._samples, spans, self._origin)
+        sentence = _sentence(self._rest, self._grid, self._samples, spans, rows=1, origin=self._origin)
         self._forget()
         return [sentence[i] for i in range(len(sentence))]
 
@@ -206,13 +209,15 @@ def _frames(signal: NDArray[np.float32], grid: FrameGrid) -> NDArray[np.float64]
 
 
 def _rest_frames(recording: Recording, energy: NDArray[np.float64], grid: FrameGrid) -> NDArray[np.float64]:
-    """Columns of the frames that lie wholly inside an interval labelled rest."""
+    """Columns of the frames that lie wholly inside an interval labelled rest and hold any signal."""
     per_s = grid.rate_hz / grid.hop
     inside = np.zeros(energy.shape[1], bool)
     for interval in recording.intervals:
         if interval.label == REST:
-            inside[round(interval.start_s * per_s) : max(0, round(interval.end_s * per_s) - grid.blocks + 1)] = True
-    return energy[:, inside]
+            first = math.ceil(interval.start_s * per_s - _ROUNDING)
+            stop = math.floor(interval.end_s * per_s + _ROUNDING) - grid.blocks + 1
+            inside[max(0, first) : max(0, stop)] = True
+    return energy[:, inside & (energy.sum(axis=0) > 0)]
 
 
 def _quietest(energies: list[NDArray[np.float64]], grid: FrameGrid, percentile: float) -> NDArray[np.float64]:
@@ -229,9 +234,10 @@ def _quietest(energies: list[NDArray[np.float64]], grid: FrameGrid, percentile: 
         levels.append(level)
     if not levels:
         raise AEMGError("the recordings are shorter than one energy window: nothing to fit the threshold to")
-    level = np.concatenate(levels)
-    quiet = level <= np.percentile(level, percentile)
-    return np.asarray(np.concatenate(columns, axis=1)[:, quiet].mean(axis=1))
+    level, column = np.concatenate(levels), np.concatenate(columns, axis=1)
+    if (sends := level > 0).any():  # padding and lost packets are no rest
+        level, column = level[sends], column[:, sends]
+    return np.asarray(column[:, level <= np.percentile(level, percentile)].mean(axis=1))
 
 
 def _segmenter(config: TokenizerConfig, rest: RestLevel, grid: FrameGrid) -> Segmenter:
@@ -250,20 +256,23 @@ def _blind_start(tokens_per_s: float, grid: FrameGrid, index: int) -> int:
 
 
 def _blind_spans(tokens_per_s: float, grid: FrameGrid, first: int, samples: int) -> NDArray[np.int64]:
-    """Windows of the longest token's length from number `first` on that fit into `samples`."""
+    """Windows from number `first` on that fit into `samples`: as long as the longest token, or as the stride where
+    that is shorter, so that none overlap."""
     plateau, spans = PHASES.index("plateau"), []
-    while (start := _blind_start(tokens_per_s, grid, first)) + grid.max_samples <= samples:
-        spans.append((start, start + grid.max_samples, plateau))
+    length = min(grid.max_samples, int(grid.rate_hz / tokens_per_s)) if tokens_per_s > 0 else grid.max_samples
+    while (start := _blind_start(tokens_per_s, grid, first)) + length <= samples:
+        spans.append((start, start + length, plateau))
         first += 1
     return np.array(spans, dtype=np.int64).reshape(-1, 3)
 
 
 def _sentence(
-    config: TokenizerConfig,
     rest: RestLevel,
     grid: FrameGrid,
     signal: NDArray[np.float32],
     spans: NDArray[np.int64],
+    *,
+    rows: int,
     origin: int = 0,
 ) -> Sentence:
     return build_sentence(
@@ -274,5 +283,5 @@ def _sentence(
         rest_rms=rest.rms,
         angles_deg=np.asarray(rest.montage.angles_deg),
         max_samples=grid.max_samples,
-        rows=config.sentence_tokens,
+        rows=rows,
     )

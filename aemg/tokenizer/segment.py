@@ -9,30 +9,52 @@ from aemg.tokenizer.config import FrameGrid
 from aemg.tokenizer.sentence import PHASES
 
 _ONSET, _PLATEAU, _OFFSET, _WHOLE = range(len(PHASES))
+_STRETCH = 4096  # blocks summed at once, so that their float64 copy stays in the cache
+_RESOLUTION = 1e-12  # share of the raw power below which float32 samples show rounding, not signal
 
 
 def block_sums(signal: NDArray[np.float32], hop: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Sums and sums of squares of whole blocks of `hop` samples of (C, T): two arrays (C, T // hop)."""
     n = signal.shape[1] // hop
-    blocks = signal[:, : n * hop].reshape(signal.shape[0], n, hop)
-    return (
-        np.einsum("cnh->cn", blocks).astype(np.float64),
-        np.einsum("cnh,cnh->cn", blocks, blocks).astype(np.float64),
-    )
+    sums, squares = np.zeros((2, signal.shape[0], n))
+    for start in range(0, n, _STRETCH):
+        stop = min(n, start + _STRETCH)
+        stretch = np.ascontiguousarray(signal[:, start * hop : stop * hop], np.float64)
+        blocks = stretch.reshape(signal.shape[0], stop - start, hop)
+        np.einsum("cnh->cn", blocks, out=sums[:, start:stop])
+        np.einsum("cnh,cnh->cn", blocks, blocks, out=squares[:, start:stop])
+    return sums, squares
 
 
 def frame_energy(sums: NDArray[np.float64], squares: NDArray[np.float64], grid: FrameGrid) -> NDArray[np.float64]:
     """Energy of each frame and channel about the frame's own mean, (C, n_blocks - blocks + 1): the window energy
     E_w of the method with the offset that raw recordings carry taken out."""
-    mean = _moving_sum(sums, grid.blocks) / (grid.blocks * grid.hop)
-    return np.maximum(_moving_sum(squares, grid.blocks) / (grid.blocks * grid.hop) - mean**2, 0.0)
+    return _about_mean(_moving_sum(squares, grid.blocks), _moving_sum(sums, grid.blocks) ** 2, grid)
 
 
 def total_energy(sums: NDArray[np.float64], squares: NDArray[np.float64], grid: FrameGrid) -> NDArray[np.float64]:
     """`frame_energy` summed over the channels, (n_blocks - blocks + 1,), in less time."""
+    raw = _over_channels(_moving_sum(squares, grid.blocks))
+    return _about_mean(raw, _over_channels(_moving_sum(sums, grid.blocks) ** 2), grid)
+
+
+def _about_mean(
+    squares: NDArray[np.float64], squared_sums: NDArray[np.float64], grid: FrameGrid
+) -> NDArray[np.float64]:
+    """Mean square about the mean, zero where float32 cannot tell it from a constant."""
     samples = grid.blocks * grid.hop
-    total = _moving_sum(sums, grid.blocks)
-    return (_moving_sum(squares.sum(axis=0), grid.blocks) - np.einsum("cn,cn->n", total, total) / samples) / samples
+    energy = (squares - squared_sums / samples) / samples
+    energy[energy * samples < _RESOLUTION * squares] = 0.0
+    return energy
+
+
+def _over_channels(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(C, n) -> (n,). Channel after channel: numpy's sum takes another order for a single column, so that a stream's
+    energies would differ in the last bit."""
+    total = np.zeros(values.shape[1])
+    for channel in values:
+        total += channel
+    return total
 
 
 def _moving_sum(values: NDArray[np.float64], width: int) -> NDArray[np.float64]:
@@ -78,7 +100,8 @@ class Segmenter:
         self._pending = np.concatenate([self._pending, energy])
         active = self._hysteresis()
         starts, stops = self._contractions(active)
-        n, tokens, keep = len(active), [], len(active)
+        tokens: list[tuple[int, int, int]] = []
+        n, keep = len(active), len(active)
         for start, stop in zip(starts, stops):
             closed = final or n - stop > self._grid.close_gap
             rest = self._tokens_of(start, stop, closed, tokens)
@@ -89,7 +112,7 @@ class Segmenter:
 
     def _hysteresis(self) -> NDArray[np.bool_]:
         """Whether each pending frame is active: the last threshold crossed before it decides."""
-        crossing = np.where(self._pending > self._on, 1, np.where(self._pending < self._off, -1, 0))
+        crossing = np.where(self._pending > self._on, 1, np.where(self._pending <= self._off, -1, 0))
         last = np.maximum.accumulate(np.where(crossing != 0, np.arange(len(crossing)), -1))
         return np.where(last >= 0, crossing[last] > 0, self._active) if len(last) else np.zeros(0, bool)
 
@@ -112,7 +135,8 @@ class Segmenter:
             self._inside = None
             return stop
         earliest = max(grid.max_token // 2, grid.min_token)
-        while (left := stop - start) > grid.max_token and (closed or left >= grid.max_token + grid.min_token):
+        certain = max(grid.max_token + grid.min_token, grid.min_event - given)
+        while (left := stop - start) > grid.max_token and (closed or left >= certain):
             latest = min(grid.max_token, left - grid.min_token)
             frames = earliest + int(energy[start + earliest : start + latest + 1].argmin())
             tokens.append(self._span(start, frames, _PLATEAU if given else _ONSET))

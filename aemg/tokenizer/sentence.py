@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 PHASES = ("onset", "plateau", "offset", "whole")
-_EPSILON = 1e-8
+_EPSILON = 1e-4  # of the rest RMS: keeps the z-score of what is far below rest finite, whatever the unit
+_SILENT = 1e-2  # of the loudest channel's rest RMS: the least that a channel's rest counts for in that
+
+Scalar = TypeVar("Scalar", bound=np.generic)
 
 
 @dataclass(frozen=True)
@@ -99,7 +103,7 @@ def build_sentence(
 
     Args:
         signal: (C, T).
-        spans: (n, 3) first sample, last sample (exclusive) and phase; within the signal, none longer than `max_samples`.
+        spans: (n, 3) first sample, last sample (exclusive) and phase; within the signal, at most `max_samples` long.
         origin: index of the signal's first sample in what the spans count from.
         rest_rms, angles_deg: (C,).
         rows: tokens in a sentence; the result is padded to a multiple.
@@ -107,11 +111,14 @@ def build_sentence(
     n, channels = len(spans), signal.shape[0]
     padded = max(1, -(-n // rows)) * rows
     start, lengths = spans[:, 0], spans[:, 1] - spans[:, 0]
-    values, sigma = _cut_and_scale(signal, start - origin, lengths, max_samples, padded)
+    floor = _EPSILON * np.maximum(rest_rms, _SILENT * rest_rms.max()) + float(np.finfo(np.float32).tiny)
+    values, sigma = _cut_and_scale(signal, start - origin, lengths, floor, max_samples, padded)
     log_sigma = np.zeros((padded, channels), np.float32)
-    log_sigma[:n] = np.log((sigma + _EPSILON) / (rest_rms + _EPSILON))
-    source = (sigma.astype(np.float64) ** 2) @ np.exp(1j * np.deg2rad(angles_deg))
-    energy = (sigma.astype(np.float64) ** 2).sum(axis=1)
+    log_sigma[:n] = np.log((sigma + floor) / (rest_rms + floor))
+    power = sigma.astype(np.float64) ** 2
+    # einsum, not a matrix product: the result must not depend on how many tokens are built at once
+    source = np.einsum("nc,c->n", power, np.exp(1j * np.deg2rad(angles_deg)))
+    energy = np.einsum("nc->n", power)
     conditions = Conditions(
         log_sigma,
         _pad(np.rad2deg(np.angle(source)) % 360.0, padded, np.float32),
@@ -130,7 +137,12 @@ def build_sentence(
 
 
 def _cut_and_scale(
-    signal: NDArray[np.float32], start: NDArray[np.int64], lengths: NDArray[np.int64], max_samples: int, rows: int
+    signal: NDArray[np.float32],
+    start: NDArray[np.int64],
+    lengths: NDArray[np.int64],
+    floor: NDArray[np.float64],
+    max_samples: int,
+    rows: int,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Z-scored tokens (rows, C, L) and their standard deviations (n, C), gathered length by length so that every
     reduction runs over exactly a token's own samples."""
@@ -140,15 +152,15 @@ def _cut_and_scale(
         which = np.flatnonzero(lengths == length)
         windows = np.lib.stride_tricks.sliding_window_view(signal, int(length), axis=1)  # (C, T - length + 1, length)
         piece = windows[:, start[which]].transpose(1, 0, 2).copy()  # (n, C, length)
-        piece -= piece.mean(axis=2, keepdims=True)
+        piece -= piece.mean(axis=2, keepdims=True, dtype=np.float64)
         spread = np.sqrt(np.einsum("ncl,ncl->nc", piece, piece) / length)
-        piece /= (spread + _EPSILON)[:, :, None]
+        piece /= (spread + floor)[:, :, None]
         values[which, :, :length] = piece
         sigma[which] = spread
     return values, sigma
 
 
-def _pad(values: NDArray[np.generic], rows: int, dtype: type) -> NDArray[np.generic]:
-    padded = np.zeros(rows, dtype)
+def _pad(values: NDArray[Any], rows: int, dtype: type[Scalar]) -> NDArray[Scalar]:
+    padded: NDArray[Scalar] = np.zeros(rows, dtype)
     padded[: len(values)] = values
     return padded

@@ -13,6 +13,18 @@ from aemg.topology.registration import (
 from aemg.topology.unify import SLOT_DEG, SLOTS, UNIFIED, Unified, slot_weights, unify
 
 __all__ = [
-    "SLOT_DEG", "SLOTS", "UNIFIED", "WAYS", "JointRegistration", "Registered", "SpaceConfig", "TurnJudge", "Unified", "Worn",
-    "label_patterns", "register_jointly", "slot_weights", "unify",
+    "SLOTS",
+    "SLOT_DEG",
+    "UNIFIED",
+    "WAYS",
+    "JointRegistration",
+    "Registered",
+    "SpaceConfig",
+    "TurnJudge",
+    "Unified",
+    "Worn",
+    "label_patterns",
+    "register_jointly",
+    "slot_weights",
+    "unify",
 ]

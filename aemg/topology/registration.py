@@ -3,8 +3,8 @@
 Source sessions are registered jointly with their labels: turn and mirror of each are chosen so that the sessions'
 mean patterns of the same movement agree. A new session is registered without labels: under each of the 32 ways of
 wearing, its windows are judged by a Gaussian model of the registered sources (how likely they are, and how
-much knowing the class would tell), together with a prior learnt from how the sources were worn. Where the evidence does not
-separate the best way from the prior's favourite, the latter is kept.
+much knowing the class would tell), together with a prior learnt from how the sources were worn. Where the evidence does
+not separate the best way from the prior's favourite, the latter is kept.
 
 Letters: K movements, S 16 slots, F features, W windows, G 32 ways of wearing.
 """
@@ -23,6 +23,7 @@ from aemg.errors import AEMGError
 from aemg.topology.unify import SLOT_DEG, SLOTS
 
 _ROUNDS = 8
+_STARTS = 12  # sessions that serve as first reference
 _NEIGHBOUR = 0.3  # weight of a way of wearing one slot away in the prior
 _UNSEEN = 0.5  # pseudo-count of a way of wearing that no source shows
 _SHRINKAGE = 0.05
@@ -111,11 +112,14 @@ def register_jointly(
 ) -> JointRegistration[Key]:
     """Registers source sessions to each other by their movements' patterns.
 
-    Every session serves as first reference once; the best agreement wins. Sessions whose angles are known (`fixed`) keep them.
+    Ways of wearing and what they agree on are found in turns, from several sessions as first reference; the best
+    agreement wins.
 
     Args:
         patterns: by session, (K, S, F) with NaN for movements it lacks.
-        anchor: (K, S, F) patterns of an earlier registration; the result is turned as a whole to agree with it.
+        anchor: (K, S, F) patterns of an earlier registration, NaN for movements it lacks; the result is turned as a
+            whole to agree with it.
+        fixed: sessions whose angles are known, which stay as worn.
 
     Raises:
         AEMGError: no session.
@@ -123,36 +127,38 @@ def register_jointly(
     if not patterns:
         raise AEMGError("no session to register")
     keys = list(patterns)
-    turned = {key: patterns[key][:, _ORDERS].transpose(1, 0, 2, 3) for key in keys}  # (G, K, S, F)
-    best: tuple[float, dict[Key, int], NDArray[np.float64]] | None = None
-    for first in [anchor] if anchor is not None else [patterns[key] for key in keys]:
-        ways, reference = _alternate(turned, first, fixed)
-        score = float(sum(_agreement(turned[key][ways[key]][None], reference)[0] for key in keys))
-        if best is None or score > best[0]:
-            best = score, ways, reference
-    assert best is not None
-    return JointRegistration({key: WAYS[way] for key, way in best[1].items()}, tuple(labels), best[2], best[0])
+    turned = np.stack([patterns[key][:, _ORDERS].transpose(1, 0, 2, 3) for key in keys])  # (n, G, K, S, F)
+    present = ~np.isnan(turned[:, 0, :, 0, 0])  # (n, K)
+    turned = np.nan_to_num(turned)
+    free = np.array([key not in fixed for key in keys])
+    starts = sorted({round(i) for i in np.linspace(0, len(keys) - 1, min(_STARTS, len(keys)))})
+    found = [_alternate(turned, present, turned[start, 0], free) for start in starts]
+    ways, reference, agreement = max(found, key=lambda candidate: candidate[2])
+    worn = {key: WAYS[way] for key, way in zip(keys, ways)}
+    if anchor is not None and free.all():
+        known = np.nan_to_num(anchor)
+        gauge = int(np.argmax([(reference[:, worn_so.order] * known).sum() for worn_so in WAYS]))
+        worn = {key: way.then(WAYS[gauge]) for key, way in worn.items()}
+        reference = reference[:, WAYS[gauge].order]
+    shown = np.asarray(present.any(axis=0))[:, None, None]
+    return JointRegistration(worn, tuple(labels), np.where(shown, reference, np.nan), agreement)
 
 
 def _alternate(
-    turned: Mapping[Key, NDArray[np.float64]], reference: NDArray[np.float64], fixed: frozenset[Key]
-) -> tuple[dict[Key, int], NDArray[np.float64]]:
-    """Ways given the reference, reference given the ways, until nothing moves."""
-    ways: dict[Key, int] = {}
+    turned: NDArray[np.float64], present: NDArray[np.bool_], reference: NDArray[np.float64], free: NDArray[np.bool_]
+) -> tuple[NDArray[np.int64], NDArray[np.float64], float]:
+    """Ways (n,) given the reference (K, S, F), reference given the ways, until nothing moves; and their agreement."""
+    ways = np.full(len(turned), -1)
+    counts = np.maximum(present.sum(axis=0), 1)[:, None, None]
+    score = np.zeros(len(turned))
     for _ in range(_ROUNDS):
-        before = dict(ways)
-        ways = {k: 0 if k in fixed else int(np.argmax(_agreement(t, reference))) for k, t in turned.items()}
-        stack = np.stack([turned[key][way] for key, way in ways.items()])
-        present = ~np.isnan(stack)
-        reference = np.where(present, stack, 0.0).sum(axis=0) / np.maximum(present.sum(axis=0), 1)
-        if ways == before:
+        agreement = np.einsum("ngksf,ksf->ng", turned, reference)
+        before, ways = ways, np.where(free, agreement.argmax(axis=1), 0)
+        score = agreement[np.arange(len(ways)), ways]
+        reference = turned[np.arange(len(ways)), ways].sum(axis=0) / counts
+        if (ways == before).all():
             break
-    return ways, reference
-
-
-def _agreement(turned: NDArray[np.float64], reference: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Sum of products (G,) over what both show."""
-    return np.asarray(np.nansum(turned * np.nan_to_num(reference), axis=(1, 2, 3)))
+    return ways, reference, float(score.sum())
 
 
 class TurnJudge:
@@ -173,7 +179,7 @@ class TurnJudge:
         labels: NDArray[np.str_],
         sources: Sequence[Worn],
         *,
-        evidence: float = 20.0,
+        evidence: float = 6.0,
         margin: float = 0.5,
     ) -> None:
         flat = features.reshape(len(features), -1).astype(np.float64)
@@ -193,7 +199,7 @@ class TurnJudge:
         log_posterior = self._evidence * scores + self._log_prior
         log_posterior -= logsumexp(log_posterior)
         best, favourite = int(np.argmax(log_posterior)), int(np.argmax(self._log_prior))
-        abstained = best != favourite and log_posterior[best] - log_posterior[favourite] < self._margin
+        abstained = best != favourite and bool(log_posterior[best] - log_posterior[favourite] < self._margin)
         return Registered(WAYS[favourite if abstained else best], np.exp(log_posterior), abstained)
 
     def _evidence_of(self, features: NDArray[np.float32]) -> float:

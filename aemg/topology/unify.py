@@ -47,8 +47,7 @@ def slot_weights(montage: Montage) -> tuple[NDArray[np.float64], NDArray[np.bool
         angles = np.array([e.angle_deg for e in group.electrodes])
         distance = np.abs((slots_deg[:, None] - angles[None, :] + 180.0) % 360.0 - 180.0)  # (16, C_group)
         if group.kind == "targeted":
-            nearest = np.round(angles / SLOT_DEG).astype(int) % SLOTS
-            columns.append((np.arange(SLOTS)[:, None] == nearest[None, :]).astype(float))
+            columns.append((distance <= SLOT_DEG / 2 + 1e-9).astype(float))  # both slots where it lies between two
         else:
             columns.append(np.maximum(0.0, 1.0 - distance / max(group.spacing_deg, SLOT_DEG)))
     weights = np.concatenate(columns, axis=1)
@@ -80,8 +79,8 @@ def unify(
     """
     if recording.kind != "raw":
         raise AEMGError(
-            f"{recording.provenance.dataset} {recording.provenance.file} is an {recording.kind} recording, not raw EMG: "
-            "rectified and smoothed signals cannot be brought into the unified space or used for pre-training"
+            f"{recording.provenance.dataset} {recording.provenance.file} is an {recording.kind} recording, not raw "
+            "EMG: rectified and smoothed signals cannot be brought into the unified space or used for pre-training"
         )
     signal = clean(recording.signal, recording.rate_hz, highpass_hz, mains_hz)
     signal = resample(signal, recording.rate_hz, rate_hz)

@@ -1,0 +1,127 @@
+"""Settings of an evaluation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from aemg.config import STRICT
+from aemg.errors import ConfigError
+from aemg.tokenizer import TokenizerConfig
+from aemg.topology import SpaceConfig
+
+Control = Literal[
+    "random-init", "td-lda-raw", "td-lda-z", "td-lda-registered", "tangent-lr", "tangent-lr-z", "tangent-lr-registered"
+]
+CONTROLS: tuple[Control, ...] = (
+    "random-init", "td-lda-raw", "td-lda-z", "td-lda-registered", "tangent-lr", "tangent-lr-z", "tangent-lr-registered",
+)
+
+
+@dataclass(frozen=True)
+class EvaluationDataConfig:
+    """What is evaluated on.
+
+    Args:
+        sets: names of sets; each is evaluated by itself.
+        root: folder of the native files, or of prepared sets (*.h5).
+        cache: where native files are prepared to; `output`/cache if not given. Share it between runs.
+        subjects: by set, the people to evaluate among; all if not given.
+    """
+
+    __pydantic_config__ = STRICT
+    sets: tuple[str, ...] = ()
+    root: Path | None = None
+    cache: Path | None = None
+    subjects: dict[str, tuple[str | int, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class FinetuneConfig:
+    """Training of the classifier, the same for the pre-trained encoder and its random twin.
+
+    Args:
+        lr, encoder_lr: of the fresh head and of the encoder.
+        batch: trials a step.
+        crop: share of the training sentences that are cut to a random part of their trial.
+        jitter_slots: random turn by up to so many slots.
+        drop_tokens: share of a sentence's tokens that is left out.
+        gain_jitter: standard deviation of a random log gain.
+        smoothing: of the labels.
+    """
+
+    __pydantic_config__ = STRICT
+    epochs: int = 12
+    lr: float = 2e-3
+    encoder_lr: float = 1e-3
+    weight_decay: float = 0.05
+    batch: int = 32
+    dropout: float = 0.2
+    crop: float = 0.7
+    jitter_slots: int = 1
+    drop_tokens: float = 0.2
+    gain_jitter: float = 0.3
+    smoothing: float = 0.1
+
+
+@dataclass(frozen=True)
+class FewShotConfig:
+    """Adaptation to the target's first repetitions; tested on the last ones, the same for every fraction.
+
+    Args:
+        fractions: of the target's trials, in time order.
+        steps, lr, batch: of the adaptation; half of a batch is the sources'.
+    """
+
+    __pydantic_config__ = STRICT
+    fractions: tuple[float, ...] = (0.05, 0.2, 0.4, 0.8)
+    test_share: float = 0.2
+    steps: int = 60
+    lr: float = 5e-4
+    batch: int = 32
+
+
+@dataclass(frozen=True)
+class EvaluationConfig:
+    """A LOSO or few-shot evaluation.
+
+    Args:
+        encoder: a model's folder, or several, of which each fold takes the first that has not seen its test subject;
+            "none" for a network from random start alone.
+        registration: bring every session to one frame, the test subject's from unlabelled signal.
+        seeds: of initialisation and order; each fold is run with each.
+        controls: which to run beside.
+        size: of the network where there is no encoder.
+        space, nct, sigma_condition: used where there is no encoder.
+        jobs: processes for folds.
+        max_folds: stop after so many folds a set, to try a configuration; the report says so.
+    """
+
+    __pydantic_config__ = STRICT
+    output: Path = Path("runs/loso")
+    encoder: Path | tuple[Path, ...] | None = None
+    data: EvaluationDataConfig = field(default_factory=EvaluationDataConfig)
+    registration: bool = True
+    finetune: FinetuneConfig = field(default_factory=FinetuneConfig)
+    fewshot: FewShotConfig = field(default_factory=FewShotConfig)
+    seeds: tuple[int, ...] = (0,)
+    controls: tuple[Control, ...] = CONTROLS
+    size: Literal["tiny", "base", "large"] = "tiny"
+    space: SpaceConfig = field(default_factory=SpaceConfig)
+    nct: TokenizerConfig = field(default_factory=TokenizerConfig)
+    sigma_condition: bool = True
+    jobs: int = 2
+    max_folds: int | None = None
+
+    def __post_init__(self) -> None:
+        if not self.seeds:
+            raise ConfigError("seeds needs at least one number")
+        if any(not 0 < f <= 1 - self.fewshot.test_share + 1e-9 for f in self.fewshot.fractions):
+            raise ConfigError(f"fewshot.fractions must lie in (0, {1 - self.fewshot.test_share:g}]")
+
+    @property
+    def encoders(self) -> tuple[Path, ...]:
+        """The encoders' folders, none for a random start."""
+        given = self.encoder if isinstance(self.encoder, tuple) else (self.encoder,) if self.encoder else ()
+        return tuple(path for path in given if str(path).lower() != "none")

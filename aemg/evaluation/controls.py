@@ -1,0 +1,128 @@
+"""Always-on controls: classical features and linear classifiers on the same windows and folds."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_limits
+
+from aemg.errors import AEMGError
+from aemg.evaluation.classifier import Examples, Predictions
+from aemg.features import standardise
+from aemg.sessions import Session
+from aemg.topology import Worn
+
+TARGET_DATA = {  # what of the test subject's unlabelled data a method uses
+    "random-init": "unlabelled",
+    "td-lda-raw": "none",
+    "td-lda-z": "unlabelled",
+    "td-lda-registered": "unlabelled",
+    "tangent-lr": "none",
+    "tangent-lr-z": "unlabelled",
+    "tangent-lr-registered": "unlabelled",
+}
+
+
+def window_features(control: str, session: Session, worn: Worn) -> NDArray[np.float32]:
+    """The features (W, F) of all windows of a session for a control.
+
+    Raises:
+        AEMGError: no such control.
+    """
+    n = len(session.window_start_s)
+    if control == "td-lda-raw":
+        raw = session.native_features.copy()
+        raw[..., 1] += session.native_level - raw[..., 0]  # log slope in the signal's own unit
+        raw[..., 0] = session.native_level
+        return raw.reshape(n, -1)
+    if control == "td-lda-z":
+        return standardise(session.native_features).reshape(n, -1)
+    if control == "td-lda-registered":
+        return standardise(session.slot_features[:, worn.order]).reshape(n, -1)
+    if control == "tangent-lr":
+        return _upper(session.native_tangent)
+    if control == "tangent-lr-z":
+        return _upper(session.native_tangent - session.native_tangent.mean(axis=0))
+    if control == "tangent-lr-registered":
+        logs = session.slot_tangent[:, worn.order][:, :, worn.order]
+        return _upper(logs - logs.mean(axis=0))
+    raise AEMGError(f"no control {control!r}; known: {', '.join(TARGET_DATA)}")
+
+
+@dataclass(frozen=True)
+class LinearControl:
+    """A fitted linear classifier with the classes it has seen."""
+
+    model: object
+    classes: NDArray[np.int64]
+
+    def log_proba(self, features: NDArray[np.float32], classes: int) -> NDArray[np.float32]:
+        """(W, classes); a class it has not seen gets a very low value."""
+        found = np.full((len(features), classes), -50.0, np.float32)
+        found[:, self.classes] = self.model.predict_log_proba(features)  # type: ignore[attr-defined]
+        return np.maximum(found, -50.0)
+
+
+def fit_control(control: str, sources: Examples, seed: int = 0) -> LinearControl:
+    """Fits a control on the windows of labelled trials."""
+    features = [window_features(control, s, w) for s, w in zip(sources.sessions, sources.worn)]
+    x = np.concatenate([features[t.session][slice(*t.windows)] for t in sources.trials])
+    y = np.concatenate([np.full(t.windows[1] - t.windows[0], t.label) for t in sources.trials])
+    with threadpool_limits(1):
+        if control.startswith("td-lda"):
+            model = LinearDiscriminantAnalysis(solver="lsqr", shrinkage=0.05).fit(x, y)
+        else:  # neighbouring windows overlap by half; every second one carries nearly all there is
+            model = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=60, tol=1e-3))
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", ConvergenceWarning)
+                model.fit(x[::2], y[::2])
+    return LinearControl(model, np.asarray(model.classes_, dtype=np.int64))
+
+
+def predict_control(control: str, fitted: LinearControl, target: Examples, classes: int) -> Predictions:
+    """Windows one by one, and trials by the mean of their windows' log-probabilities; here a window in its trial is a
+    window alone."""
+    rows, owners = [], []
+    features = [window_features(control, s, w) for s, w in zip(target.sessions, target.worn)]
+    for i, trial in enumerate(target.trials):
+        rows.append(fitted.log_proba(features[trial.session][slice(*trial.windows)], classes))
+        owners += [i] * len(rows[-1])
+    windows = np.concatenate(rows)
+    return Predictions(np.stack([r.mean(axis=0) for r in rows]), windows, windows, np.array(owners, dtype=np.int64))
+
+
+def in_context(predictions: Predictions) -> Predictions:
+    """The same with every window given its trial's decision: what a classifier gains from knowing the trial's bounds."""
+    return Predictions(
+        predictions.trials,
+        predictions.trials[predictions.trial_of_window],
+        predictions.isolated,
+        predictions.trial_of_window,
+    )
+
+
+def _upper(matrices: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Upper triangles, off-diagonals weighted so that lengths are kept: (W, C, C) -> (W, C (C + 1) / 2)."""
+    rows, columns = np.triu_indices(matrices.shape[1])
+    weight = np.where(rows == columns, 1.0, np.sqrt(2.0)).astype(np.float32)
+    return np.asarray(matrices[:, rows, columns] * weight)
+
+
+def accuracies(predictions: Predictions, labels: Sequence[int]) -> dict[str, float]:
+    """Window, trial and isolated-window accuracy of one subject, given the trials' labels."""
+    truth = np.asarray(labels)
+    of_window = truth[predictions.trial_of_window]
+    return {
+        "window_accuracy": float((predictions.windows.argmax(1) == of_window).mean()),
+        "trial_accuracy": float((predictions.trials.argmax(1) == truth).mean()),
+        "window_accuracy_isolated": float((predictions.isolated.argmax(1) == of_window).mean()),
+    }

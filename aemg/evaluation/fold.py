@@ -1,0 +1,221 @@
+"""One fold: train on all subjects but one, test on the one. What a fold needs is in its arguments, so that folds can run in
+any process."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from aemg.corpus import Corpus
+from aemg.datasets import DatasetInfo
+from aemg.errors import AEMGError
+from aemg.evaluation.certificate import fold_facts, saw
+from aemg.evaluation.classifier import Examples, SentenceClassifier, adapt_classifier, predict, train_classifier
+from aemg.evaluation.config import EvaluationConfig
+from aemg.evaluation.controls import accuracies, fit_control, in_context, predict_control
+from aemg.evaluation.metrics import confusion_matrix
+from aemg.evaluation.trials import few_shot_split, trials_of
+from aemg.features import standardise
+from aemg.model import AEMG, SIZES, AEMGConfig
+from aemg.sessions import Session, SessionKey, SessionStore, labelled_windows, sessions_of
+from aemg.topology import Registered, TurnJudge, Worn
+from aemg.training import register_sessions
+
+_JUDGED_EVERY = 2  # windows overlap by half; every second one carries nearly all there is
+
+
+@dataclass(frozen=True)
+class Fold:
+    """Which fold: set, people, the one who is tested, seed, and the corpus that holds them."""
+
+    corpus: Path
+    dataset: str
+    people: tuple[str, ...]
+    subject: str
+    seed: int
+    few_shot: bool = False
+
+
+def run_fold(fold: Fold, config: EvaluationConfig) -> dict[str, Any]:
+    """Everything one fold gives, as plain values: accuracies by method, confusion, registration, certificate facts.
+
+    Raises:
+        AEMGError: the test subject or the sources have no labelled trial.
+    """
+    torch.set_num_threads(1)
+    started = time.monotonic()
+    infos = {info.name: info for info in Corpus(fold.corpus).infos}
+    info = infos[fold.dataset]
+    encoder = choose_encoder(config, info, fold.subject, infos)
+    pretrained = AEMG.from_pretrained(encoder) if encoder else None
+    model_config = pretrained.config if pretrained else fresh_config(config)
+    store = SessionStore(fold.corpus, model_config.space, model_config.tokenizer)
+    keys = [k for k in _keys(fold) if k.subject != fold.subject]
+    sources = [store.load(key) for key in keys]
+    targets = [store.load(key) for key in _keys(fold) if key.subject == fold.subject]
+    source_worn, found = _register(sources, targets, config, pretrained)
+    train = Examples(sources, source_worn, trials_of(sources, info.labels))
+    test = Examples(targets, [r.worn for r in found], trials_of(targets, info.labels))
+    facts = fold_facts(
+        fold.subject,
+        info,
+        infos,
+        (sources, train.trials),
+        (targets, test.trials),
+        (str(encoder), pretrained.seen) if pretrained and encoder else None,
+    )
+    networks = _networks(fold, config, pretrained, model_config, train, len(info.labels))
+    truth = [t.label for t in test.trials]
+    result: dict[str, Any] = {"methods": {}, "few_shot": {}}
+    for name, network in networks.items():
+        predictions = predict(network, test)
+        result["methods"][name] = accuracies(predictions, truth)
+        if "confusion" not in result:
+            result["confusion"] = confusion_matrix(truth, predictions.trials.argmax(1), len(info.labels)).tolist()
+        if fold.few_shot:
+            result["few_shot"][name] = few_shot(network, test, train, config, fold.seed)
+    if fold.seed == config.seeds[0]:
+        result["methods"].update(_controls(config, sources, targets, train, test, len(info.labels)))
+    return {
+        **result,
+        "dataset": fold.dataset,
+        "subject": fold.subject,
+        "seed": fold.seed,
+        "labels": list(info.labels),
+        "trials": len(test.trials),
+        "windows": sum(t.windows[1] - t.windows[0] for t in test.trials),
+        "registration": [
+            {
+                "turn_deg": r.worn.turn_deg,
+                "mirror": r.worn.mirror,
+                "abstained": r.abstained,
+                "probability": float(r.posterior.max()),
+            }
+            for r in found
+        ],
+        "facts": asdict(facts),
+        "seconds": time.monotonic() - started,
+    }
+
+
+def fresh_config(config: EvaluationConfig) -> AEMGConfig:
+    """The model of a run without an encoder."""
+    network = replace(SIZES[config.size], sigma_condition=config.sigma_condition)
+    return AEMGConfig(config.space, config.nct, network)
+
+
+def choose_encoder(
+    config: EvaluationConfig, info: DatasetInfo, subject: str, infos: dict[str, DatasetInfo]
+) -> Path | None:
+    """The first encoder that has not seen the subject; the first of all where each has (the certificate says so)."""
+    if not config.encoders:
+        return None
+    for path in config.encoders:
+        if not saw(AEMG.from_pretrained(path).seen, info, subject, infos):
+            return path
+    return config.encoders[0]
+
+
+def few_shot(
+    network: SentenceClassifier, test: Examples, train: Examples, config: EvaluationConfig, seed: int
+) -> dict[str, dict[str, float]]:
+    """Accuracies on the last repetitions, by fraction of adaptation, "0" for the zero-shot point."""
+    split = few_shot_split(test.trials, config.fewshot.fractions, config.fewshot.test_share)
+    tested = test.of([test.trials[i] for i in split.test])
+    truth = [t.label for t in tested.trials]
+    points = {"0": accuracies(predict(network, tested), truth)}
+    for fraction, chosen in split.adaptation.items():
+        adapted = adapt_classifier(
+            network,
+            test.of([test.trials[i] for i in chosen]),
+            train,
+            config.finetune,
+            steps=config.fewshot.steps,
+            lr=config.fewshot.lr,
+            batch=config.fewshot.batch,
+            seed=seed,
+        )
+        points[f"{fraction:g}"] = accuracies(predict(adapted, tested), truth)
+    return points
+
+
+def _keys(fold: Fold) -> list[SessionKey]:
+    corpus = Corpus(fold.corpus).select(datasets={fold.dataset}, subjects=set(fold.people))
+    return sorted(sessions_of(corpus), key=str)
+
+
+def _networks(
+    fold: Fold,
+    config: EvaluationConfig,
+    pretrained: AEMG | None,
+    model_config: AEMGConfig,
+    train: Examples,
+    classes: int,
+) -> dict[str, SentenceClassifier]:
+    """The trained classifiers: `aemg` first, then its twin from random start with the same budget."""
+    starts: dict[str, AEMG] = {}
+    if pretrained is not None:
+        starts["aemg"] = pretrained
+    if pretrained is None or "random-init" in config.controls:
+        torch.manual_seed(fold.seed)
+        starts["random-init" if pretrained is not None else "aemg"] = AEMG(model_config)
+    return {
+        name: train_classifier(model, train, classes, config.finetune, fold.seed) for name, model in starts.items()
+    }
+
+
+def _controls(
+    config: EvaluationConfig,
+    sources: Sequence[Session],
+    targets: Sequence[Session],
+    train: Examples,
+    test: Examples,
+    classes: int,
+) -> dict[str, dict[str, float]]:
+    truth = [t.label for t in test.trials]
+    found = {}
+    for control in config.controls:
+        if control == "random-init":
+            continue
+        registered = control.endswith("registered")
+        source_worn = train.worn if registered else [Worn()] * len(sources)
+        target_worn = test.worn if registered else [Worn()] * len(targets)
+        fitted = fit_control(control, Examples(sources, source_worn, train.trials))
+        predictions = predict_control(control, fitted, Examples(targets, target_worn, test.trials), classes)
+        found[control] = accuracies(predictions, truth)
+        if registered:
+            found[f"{control}-trial"] = accuracies(in_context(predictions), truth)
+    return found
+
+
+def _register(
+    sources: Sequence[Session], targets: Sequence[Session], config: EvaluationConfig, pretrained: AEMG | None
+) -> tuple[list[Worn], list[Registered]]:
+    """Ways of wearing: of the sources with their labels, of the targets without any."""
+    stay = Registered(Worn(), np.ones(1), False)
+    if not config.registration:
+        return [Worn()] * len(sources), [stay] * len(targets)
+    joint = register_sessions(sources, pretrained.forearm if pretrained else None)
+    worn = [joint.worn.get(s.key, Worn()) for s in sources]
+    judge = _judge(sources, worn)
+    return worn, [
+        stay if s.angle_known else judge.register(standardise(s.slot_features)[::_JUDGED_EVERY]) for s in targets
+    ]
+
+
+def _judge(sources: Sequence[Session], worn: Sequence[Worn]) -> TurnJudge:
+    features, labels = [], []
+    for session, way in zip(sources, worn):
+        of_window, _ = labelled_windows(session)
+        chosen = np.flatnonzero(of_window != "")[::_JUDGED_EVERY]
+        features.append(standardise(session.slot_features)[chosen][:, way.order])
+        labels.append(of_window[chosen])
+    if not sum(len(f) for f in features):
+        raise AEMGError("the sources have no labelled window to register a new subject by")
+    return TurnJudge(np.concatenate(features), np.concatenate(labels), worn)

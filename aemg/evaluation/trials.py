@@ -1,0 +1,124 @@
+"""Trials: the labelled stretches that are classified, and how they are divided."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aemg.errors import AEMGError
+from aemg.model import windows_within
+from aemg.sessions import Session
+
+_SHORTEST_S = 0.25
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One repetition of one movement.
+
+    Args:
+        session: index into the evaluation's sessions.
+        repetition: number within subject, session and label, in time order.
+        windows: first and last (exclusive) of the session's windows wholly inside.
+        label: index into the set's labels.
+        file: sha256 of the recording's file.
+    """
+
+    session: int
+    recording: int
+    start_s: float
+    end_s: float
+    repetition: int
+    windows: tuple[int, int]
+    label: int
+    file: str
+
+
+def trials_of(sessions: Sequence[Session], labels: Sequence[str]) -> list[Trial]:
+    """All trials of a set's labels that hold a window, in the sessions' order; other labels are left out.
+
+    A class with more repetitions in a session than any other (rest between all movements, say) is thinned evenly to the
+    second-largest count, so that plain accuracy weighs the movements alike.
+
+    Raises:
+        AEMGError: no trial at all.
+    """
+    found: list[Trial] = []
+    for s, session in enumerate(sessions):
+        found += _thinned([t for t in _session_trials(s, session, labels)], len(labels))
+    if not found:
+        raise AEMGError("no labelled trial of at least one window: nothing to evaluate")
+    return found
+
+
+def _session_trials(s: int, session: Session, labels: Sequence[str]) -> list[Trial]:
+    index = {label: k for k, label in enumerate(labels)}
+    trials = []
+    for r, recording in enumerate(session.recordings):
+        for interval in recording.intervals:
+            if interval.label not in index or interval.end_s - interval.start_s < _SHORTEST_S:
+                continue
+            windows = windows_within(session, r, interval.start_s, interval.end_s)
+            if windows[1] > windows[0]:
+                trials.append(
+                    Trial(
+                        s,
+                        r,
+                        interval.start_s,
+                        interval.end_s,
+                        interval.trial,
+                        windows,
+                        index[interval.label],
+                        recording.sha256,
+                    )
+                )
+    return trials
+
+
+def _thinned(trials: list[Trial], n_labels: int) -> list[Trial]:
+    counts = np.bincount([t.label for t in trials], minlength=n_labels)
+    most = int(counts.argmax())
+    limit = int(np.sort(counts)[-2]) if n_labels > 1 else int(counts.max())
+    if limit == 0 or counts[most] <= limit:
+        return trials
+    of_class = [i for i, t in enumerate(trials) if t.label == most]
+    kept = {of_class[k] for k in np.linspace(0, len(of_class) - 1, limit).round().astype(int)}
+    return [t for i, t in enumerate(trials) if t.label != most or i in kept]
+
+
+@dataclass(frozen=True)
+class FewShotSplit:
+    """Indices of a target's trials: adaptation by fraction, test the same for all."""
+
+    adaptation: dict[float, NDArray[np.int64]]
+    test: NDArray[np.int64]
+
+
+def few_shot_split(trials: Sequence[Trial], fractions: Sequence[float], test_share: float) -> FewShotSplit:
+    """Whole repetitions in time order: the last ones are tested, the first ones adapt.
+
+    Args:
+        trials: of one subject.
+        fractions: of all trials; at least one trial, and never more than what is not tested.
+
+    Raises:
+        AEMGError: a subject with fewer than two repetitions.
+    """
+    repetition = np.array([t.repetition for t in trials])
+    rank = np.zeros(len(trials), dtype=np.int64)  # repetitions numbered within their class, in time order
+    for label in {t.label for t in trials}:
+        of_label = np.flatnonzero([t.label == label for t in trials])
+        order = of_label[np.argsort(repetition[of_label], kind="stable")]
+        rank[order] = np.arange(len(order))
+    repetitions = int(rank.max()) + 1
+    if repetitions < 2:
+        raise AEMGError("few-shot needs at least two repetitions of a movement")
+    first_tested = repetitions - max(1, round(test_share * repetitions))
+    test = np.flatnonzero(rank >= first_tested)
+    early = np.flatnonzero(rank < first_tested)
+    early = early[np.lexsort((np.array([trials[i].label for i in early]), rank[early]))]
+    sizes = {f: min(len(early), max(1, round(f * len(trials)))) for f in fractions}
+    return FewShotSplit({f: early[:n] for f, n in sizes.items()}, test)

@@ -1,0 +1,116 @@
+"""Settings of a training run, each with its unit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from aemg.config import STRICT
+from aemg.errors import ConfigError
+from aemg.model import SIZES, AEMGConfig, NetworkConfig
+from aemg.tokenizer import TokenizerConfig
+from aemg.topology import SpaceConfig
+
+
+@dataclass(frozen=True)
+class OptimConfig:
+    """AdamW under a cosine with warm-up.
+
+    Args:
+        lr, final_lr: learning rate after the warm-up and at the end.
+        batch: sentences a step, over all processes.
+    """
+
+    __pydantic_config__ = STRICT
+    lr: float = 5e-4
+    final_lr: float = 1e-5
+    weight_decay: float = 0.05
+    warmup_epochs: float = 0.5
+    epochs: int = 10
+    batch: int = 64
+    clip_norm: float = 1.0
+
+
+@dataclass(frozen=True)
+class TrainingDataConfig:
+    """What is trained on.
+
+    Args:
+        corpus: folder of prepared sets (`python datasets prepare`).
+        sets: None for all; envelope sets are refused when named, left out otherwise.
+        exclude_people: by set, subjects that must not be seen; they are left out of every set with the same people.
+        sentence_tokens: longest training sentence; longer recordings give several.
+        turns: `registered` by the labels, where there are any; `nominal` as worn; `random` a fresh turn and mirror each time.
+        jitter_slots: random turn by up to so many slots on top.
+        workers: of the data loader.
+    """
+
+    __pydantic_config__ = STRICT
+    corpus: Path | None = None
+    sets: tuple[str, ...] | None = None
+    exclude_people: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    sentence_tokens: int = 32
+    turns: Literal["registered", "nominal", "random"] = "registered"
+    jitter_slots: int = 1
+    workers: int = 0
+
+
+@dataclass(frozen=True)
+class TrackingConfig:
+    """Where figures go besides `metrics.csv`: wandb writes offline unless told otherwise by WANDB_MODE."""
+
+    __pydantic_config__ = STRICT
+    kind: Literal["csv", "tensorboard", "wandb"] = "csv"
+    project: str = "aemg"
+    every_steps: int = 20
+
+
+@dataclass(frozen=True)
+class LossConfig:
+    """Weights of what the decoder reconstructs: waves (z-scored), log band powers, amplitudes by slot."""
+
+    __pydantic_config__ = STRICT
+    wave: float = 1.0
+    spectrum: float = 1.0
+    sigma: float = 1.0
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """A training run of stage 1 (`tokenizer`) or stage 2 (`pretrain`).
+
+    Args:
+        output: folder of the run: config, metrics, checkpoints and, at the end, `model`.
+        tokenizer: stage 2 only: the run (or model) of stage 1.
+        size: a ready network; `network` overrides it whole where given.
+        mask_ratio: stage 2: share of the tokens that are hidden.
+        precision: `auto` takes bf16 where the device has it.
+        checkpoint_minutes: time between checkpoints.
+        stop_after_steps: end early, e.g. to try a configuration; the run can be resumed.
+    """
+
+    __pydantic_config__ = STRICT
+    output: Path = Path("runs/run")
+    tokenizer: Path | None = None
+    data: TrainingDataConfig = field(default_factory=TrainingDataConfig)
+    size: Literal["tiny", "base", "large"] = "tiny"
+    network: NetworkConfig | None = None
+    space: SpaceConfig = field(default_factory=SpaceConfig)
+    nct: TokenizerConfig = field(default_factory=TokenizerConfig)
+    optim: OptimConfig = field(default_factory=OptimConfig)
+    loss: LossConfig = field(default_factory=LossConfig)
+    tracking: TrackingConfig = field(default_factory=TrackingConfig)
+    mask_ratio: float = 0.5
+    seed: int = 0
+    precision: Literal["auto", "no", "bf16"] = "auto"
+    checkpoint_minutes: float = 5.0
+    stop_after_steps: int | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 < self.mask_ratio < 1:
+            raise ConfigError(f"mask_ratio must lie in (0, 1), got {self.mask_ratio}")
+
+    @property
+    def model(self) -> AEMGConfig:
+        return AEMGConfig(self.space, self.nct, self.network or SIZES[self.size])

@@ -1,0 +1,62 @@
+"""Several encoders, each pre-trained without a share of every set's people, so that every LOSO fold has one that has not
+seen its test subject.
+
+python pretrain/shares.py --corpus CORPUS --output runs/shares --shares 3
+"""
+
+import argparse
+import subprocess
+import sys
+from pathlib import Path
+
+from aemg.corpus import Corpus
+from aemg.errors import AEMGError
+
+STAGES = {"tokenizer": "stage 1", "pretrain": "stage 2"}
+
+
+def left_out(corpus: Corpus, share: int, shares: int) -> dict[str, list[str]]:
+    """By set, every `shares`-th person, counted over all sets with the same people, so that they go together."""
+    crowds: dict[str, set[str]] = {}
+    crowd_of = {info.name: info.crowd for info in corpus.infos}
+    for entry in corpus.recordings:
+        crowds.setdefault(crowd_of[entry.dataset], set()).add(entry.subject)
+    of_crowd = {crowd: sorted(people)[share::shares] for crowd, people in crowds.items()}
+    return {name: of_crowd[crowd] for name, crowd in crowd_of.items() if of_crowd[crowd]}
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--corpus", required=True, type=Path, help="folder of prepared sets")
+    parser.add_argument("--output", type=Path, default=Path("runs/shares"), help="OUTPUT/<share>/{tokenizer,pretrain}")
+    parser.add_argument("--shares", type=int, default=3, help="number of encoders (default 3)")
+    parser.add_argument("--only", type=int, nargs="*", help="some of the shares, counted from 0")
+    parser.add_argument("--size", default="tiny", choices=("tiny", "base", "large"))
+    parser.add_argument("overrides", nargs="*", metavar="key.sub=value", help="for both stages")
+    arguments = parser.parse_intermixed_args(argv)
+    try:
+        corpus = Corpus(arguments.corpus)
+    except AEMGError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    here = Path(__file__).resolve().parent.parent
+    for share in range(arguments.shares) if arguments.only is None else arguments.only:
+        folder = arguments.output / str(share)
+        people = left_out(corpus, share, arguments.shares)
+        exclude = "{" + ", ".join(f"{name}: {[str(p) for p in who]}" for name, who in people.items()) + "}"
+        for command, stage in STAGES.items():
+            print(f"share {share}, {stage}", flush=True)
+            config = here / "configs" / command / f"{arguments.size}.yaml"
+            call = [sys.executable, str(here / command), "--config", str(config)]
+            call += [f"data.corpus={arguments.corpus}", f"data.exclude_people={exclude}"]
+            call += [f"output={folder / command}", f"tokenizer={folder / 'tokenizer'}", *arguments.overrides]
+            done = subprocess.run(call, check=False)
+            if done.returncode:
+                return done.returncode
+    models = ",".join(str(arguments.output / str(s) / "pretrain" / "model") for s in range(arguments.shares))
+    print(f"for finetune: encoder=[{models}]")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
