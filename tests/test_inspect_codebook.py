@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import runpy
 import subprocess
 import sys
 from dataclasses import replace
@@ -17,7 +18,17 @@ from aemg.errors import AEMGError
 from aemg.model import AEMG, SIZES, AEMGConfig, collate
 from aemg.report import inspect_codebook
 from aemg.report.measures import Information, Use, context, cross_table, information, meanings, nearest_codes, plane
-from aemg.report.tally import CodeUse, Prototypes, Sample, Tokens, alone_batch, exchanged, sentences_of
+from aemg.report.tally import (
+    CodeUse,
+    Prototypes,
+    Sample,
+    Tokens,
+    alone_batch,
+    exchanged,
+    sentences_of,
+    spread_over_sets,
+    tally,
+)
 from aemg.sessions import SessionStore
 from aemg.simulation import simulate_set
 from aemg.topology import Worn
@@ -70,10 +81,19 @@ def test_the_command_writes_one_self_contained_page(checkpoint: Path, corpus: Pa
         assert expected in page, expected
 
 
-def test_a_mistake_is_one_line(tmp_path: Path) -> None:
-    done = command(tmp_path / "nowhere", tmp_path, "--out", tmp_path / "x.html")
-    assert done.returncode == 2
-    assert done.stderr.startswith("error: ") and len(done.stderr.splitlines()) == 1
+def test_a_mistake_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main = runpy.run_path(str(REPOSITORY / "tokenizer" / "inspect_codebook.py"), run_name="command")["main"]
+    assert main([str(tmp_path / "nowhere"), str(tmp_path), "--out", str(tmp_path / "x.html")]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("error: ") and len(said.splitlines()) == 1
+
+
+def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
+    main = runpy.run_path(str(REPOSITORY / "tokenizer" / "inspect_codebook.py"), run_name="command")["main"]
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    said = capsys.readouterr().out
+    assert "examples:" in said and "What to look at" in said
 
 
 def test_mistakes_are_named(checkpoint: Path, corpus: Path, tmp_path: Path) -> None:
@@ -87,18 +107,25 @@ def test_mistakes_are_named(checkpoint: Path, corpus: Path, tmp_path: Path) -> N
         inspect_codebook(tmp_path / "fresh", corpus, out)
 
 
-def test_every_token_is_counted_once(checkpoint: Path, corpus: Path, tmp_path: Path) -> None:
-    seen: list[tuple[str, int, int]] = []
-    use = inspect_codebook(checkpoint, corpus, tmp_path / "a.html", top=1, progress=lambda *said: seen.append(said))
+def test_every_token_is_counted_once(checkpoint: Path, corpus: Path) -> None:
     model = AEMG.from_pretrained(checkpoint)
     store = SessionStore(corpus, model.config.space, model.config.tokenizer)
-    sessions = [store.load(key) for key in store.ensure(jobs=1)]
-    total = sum(len(s.tokens) for s in sessions)
-    assert len(use.tokens) == total == seen[-1][1] == seen[-1][2]
+    keys = store.ensure(jobs=1)
+    seen: list[int] = []
+    use = tally(model, store, keys, seen.append)
+    total = sum(len(store.load(key).tokens) for key in keys)
+    assert len(use.tokens) == total == sum(seen)
     assert int(use.prototypes.running[:, 0].sum()) == total
-    assert use.people == ("sim/01", "sim/02") or len(use.people) == 2
-    limited = inspect_codebook(checkpoint, corpus, tmp_path / "b.html", top=1, hours=1e-6)
-    assert limited.sessions == 1
+    assert len(use.people) == 2 and use.sessions == len(keys) == 2
+    assert len(use.sample.code) == len(use.sample.unaccompanied) == total  # so few that all are drawn
+
+
+def test_hours_limit_the_sessions(corpus: Path) -> None:
+    store = SessionStore(corpus, AEMGConfig().space, AEMGConfig().tokenizer)
+    keys = store.ensure(jobs=1)
+    assert spread_over_sets(keys, 1e-6, store) == keys[:1]
+    assert spread_over_sets(keys, None, store) == keys
+    assert spread_over_sets(keys, 100.0, store) == keys
 
 
 def test_alone_and_exchanged_keep_the_token(checkpoint: Path, corpus: Path) -> None:

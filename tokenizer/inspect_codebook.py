@@ -42,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             args.checkpoint, args.corpus, args.out, sets=sets, top=args.top, hours=args.limit_hours, progress=progress
         )
     except (AEMGError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)

@@ -20,7 +20,7 @@ from aemg.evaluation.config import FinetuneConfig
 from aemg.evaluation.trials import Trial
 from aemg.model import AEMG, SentenceBatch, Stretch, collate, stretch_of
 from aemg.sessions import WINDOW_S, Session
-from aemg.topology import Worn
+from aemg.topology import SLOTS, Worn
 
 _AT_ONCE = 64  # sentences of a forward pass without gradient
 
@@ -230,8 +230,24 @@ def _augmented(
         jitter = int(rng.integers(-config.jitter_slots, config.jitter_slots + 1))
         worn.append(examples.worn[trial.session].then(Worn(jitter % 16)))
     batch = collate(stretches, worn)
+    slots = batch.slots[:, None, :, None]
     if config.gain_jitter:
-        gain = torch.from_numpy(rng.normal(0, config.gain_jitter, (len(trials), 1)).astype(np.float32))
-        batch.sigma = batch.sigma + gain[..., None] * batch.slots[:, None]
-        batch.summary = batch.summary + gain * batch.slots.repeat(1, 2) * torch.tensor([1.0] * 16 + [0.0] * 16)
+        gain = _normal(rng, config.gain_jitter, (len(trials), 1, 1, 1))
+        batch.sigma = batch.sigma + gain * slots
+        batch.summary = batch.summary + _summary_noise(gain.expand(-1, -1, SLOTS, 2) * slots, 0)
+    if config.level_jitter:
+        noise = _normal(rng, config.level_jitter, (len(trials), 1, SLOTS, 2)) * slots
+        batch.sigma_session = batch.sigma_session + noise
+        batch.summary = batch.summary + _summary_noise(noise, 1)
     return batch
+
+
+def _normal(rng: np.random.Generator, spread: float, shape: tuple[int, ...]) -> Tensor:
+    return torch.from_numpy(rng.normal(0, spread, shape).astype(np.float32))
+
+
+def _summary_noise(noise: Tensor, part: int) -> Tensor:
+    """Noise (B, 1, S, 2) in the place of the summary (B, 4 S) that holds levels to rest (0) or to the session (1)."""
+    both = torch.zeros(len(noise), 2, *noise.shape[2:])
+    both[:, part] = noise[:, 0]
+    return both.flatten(1)

@@ -47,7 +47,9 @@ class FinetuneConfig:
         crop: share of the training sentences that are cut to a random part of their trial.
         jitter_slots: random turn by up to so many slots.
         drop_tokens: share of a sentence's tokens that is left out.
-        gain_jitter: standard deviation of a random log gain.
+        gain_jitter: standard deviation of a random log gain of the whole sentence.
+        level_jitter: standard deviation of random offsets of the standardised levels by slot, as another fit of the band
+            would give.
         smoothing: of the labels.
     """
 
@@ -62,6 +64,7 @@ class FinetuneConfig:
     jitter_slots: int = 1
     drop_tokens: float = 0.2
     gain_jitter: float = 0.3
+    level_jitter: float = 0.3
     smoothing: float = 0.1
 
 

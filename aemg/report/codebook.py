@@ -197,8 +197,8 @@ def _surroundings(found: Context | None) -> str:
     ]
     note = (
         f"From {found.tokens:,} tokens drawn at random. Neighbour pairs: each token and the one with the most alike "
-        "amplitudes and band powers around the ring, in another sentence and at another position; most alike: the closest "
-        "tenth of them. Points: eighths of the pairs, from the closest on."
+        "amplitudes and band powers around the ring, in another sentence and at another position; most alike: the "
+        "closest tenth of them. Points: eighths of the pairs, from the closest on."
     )
     numbers = f'<div class="half">{table(["Measure", ""], rows)}</div>'
     plot = f'<div class="half">{context_plot(found)}</div>'
@@ -225,7 +225,8 @@ def _cards(view: _View, top: int) -> str:
         "Slot 0 and 0° lie over the ulna, 90° on the flexors' side, 180° over the radius, 270° on the extensors' side "
         "(of the model's frame). Lift: how many times as frequent a movement is among the code's tokens as among all. "
         f"The cards share their scales: rings from {scales.ring[0]:.1f} to {scales.ring[1]:.1f}, mean |z| from "
-        f"{scales.envelope[0]:.2f} (clear) to {scales.envelope[1]:.2f}; mean z: blue above 0, orange below, scaled by card."
+        f"{scales.envelope[0]:.2f} (clear) to {scales.envelope[1]:.2f}. Mean z is scaled by card: blue above 0, orange "
+        "below."
     )
     return f'<h2>The {len(order)} most used codes</h2><p class=note>{note}</p><div class="cards">{cards}</div>'
 

@@ -108,6 +108,10 @@ def codes_plot(counts: Sequence[float], perplexity: float | None) -> str:
             axes.text((len(used) + len(use)) / 2, 1.0, "never used", color=MUTED, ha="center", fontsize=9)
     if perplexity is not None:
         axes.axvline(perplexity, color=SERIES[1], lw=1.4, ls="--")
-        said = f" perplexity {perplexity:.0f}"
-        axes.annotate(said, (perplexity, 0.9), xycoords=("data", "axes fraction"), color=INK, fontsize=9)
+        said = f"perplexity {perplexity:.0f}"
+        right = perplexity < 0.8 * len(use)
+        axes.annotate(
+            said, (perplexity, 0.9), xycoords=("data", "axes fraction"), xytext=(5 if right else -5, 0),
+            textcoords="offset points", ha="left" if right else "right", color=INK, fontsize=9,
+        )  # fmt: skip
     return svg(figure, "Use of the codes, sorted")

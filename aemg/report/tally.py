@@ -6,7 +6,7 @@ Letters: M tokens, K codes, S 16 slots, L samples of the longest token, B senten
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from itertools import pairwise
 
 import numpy as np
@@ -25,6 +25,7 @@ _MOVED_TOKENS = 2000
 _BATCH_TOKENS = 4096
 _SPECTRUM_BANDS = 6
 _FLOOR = 1e-6
+_OF_SENTENCE = ("summary", "slots")  # what a batch knows of sentences; all else is of tokens
 
 Progress = Callable[[int], object]
 
@@ -89,7 +90,7 @@ class Sample:
 
     Args:
         code, sentence, position: (M,) of the token in its sentence; sentences are numbered over the corpus.
-        descriptor: (M, D) of the token's own signal: amplitudes and band powers by slot, in log units.
+        descriptor: (M, D) of the token's own signal: amplitudes, slopes and band powers by slot, in log units.
         unaccompanied: (M,) the code without the sentence's other tokens.
         alone: (M,) the code when also the sentence's time and overall amplitudes are unknown.
         moved: of other tokens, one a sentence, each put into the place of one of another sentence of its session:
@@ -204,23 +205,13 @@ def alone_batch(batch: SentenceBatch, chosen: Tensor, *, context: bool) -> Sente
         context: keep the token's time within its sentence and the sentence's overall amplitudes.
     """
     sentence = chosen.nonzero()[:, 0]
-
-    def single(values: Tensor) -> Tensor:
-        return values[chosen][:, None]
-
-    start_s, summary = single(batch.start_s), batch.summary[sentence]
-    return SentenceBatch(
-        waves=single(batch.waves),
-        lengths=single(batch.lengths),
-        sigma=single(batch.sigma),
-        sigma_session=single(batch.sigma_session),
-        summary=summary if context else torch.zeros_like(summary),
-        source=single(batch.source),
-        phase=single(batch.phase),
-        start_s=start_s if context else torch.zeros_like(start_s),
-        slots=batch.slots[sentence],
-        valid=single(batch.valid),
-    )
+    values = {
+        f.name: getattr(batch, f.name)[sentence] if f.name in _OF_SENTENCE else getattr(batch, f.name)[chosen][:, None]
+        for f in fields(batch)
+    }
+    if not context:
+        values |= {name: torch.zeros_like(values[name]) for name in ("summary", "start_s")}
+    return SentenceBatch(**values)
 
 
 def exchanged(batch: SentenceBatch, at: Tensor) -> SentenceBatch:
@@ -233,8 +224,8 @@ def exchanged(batch: SentenceBatch, at: Tensor) -> SentenceBatch:
         changed[host, at] = values[donor, at[donor]]
         return changed
 
-    own = ("waves", "lengths", "sigma", "sigma_session", "source", "phase")
-    return replace(batch, **{name: put(getattr(batch, name)) for name in own})
+    place = (*_OF_SENTENCE, "start_s", "valid")
+    return replace(batch, **{f.name: put(getattr(batch, f.name)) for f in fields(batch) if f.name not in place})
 
 
 @dataclass(frozen=True)
@@ -287,7 +278,7 @@ class _Counter:
     def add(self, batch: SentenceBatch, rows: _Rows) -> None:
         found = self._codes(batch)
         codes, valid = found[batch.valid], batch.valid
-        sigma = batch.sigma[valid]
+        sigma = batch.sigma[valid][..., 0]  # (M, S) amplitudes, without slopes
         self.prototypes.add(codes, batch.waves[valid], batch.lengths[valid], sigma)
         source = batch.source[valid].numpy()
         self._tokens.append(
@@ -341,11 +332,11 @@ class _Counter:
 
 
 def _descriptor(waves: Tensor, lengths: Tensor, sigma: Tensor) -> NDArray[np.float32]:
-    """Amplitudes (log) and the power in six bands (log) of every slot, (M, S + 6 S); phases and shifts do not count."""
+    """Log amplitude, log slope and log power in six bands of every slot, (M, 8 S); phases and shifts do not count."""
     bands = torch.tensor_split(spectrum_of(waves)[..., 1:], _SPECTRUM_BANDS, dim=-1)
     power = torch.stack([band.sum(-1) for band in bands], dim=-1) / lengths.clamp(min=1)[:, None, None]
     log_power = torch.log(power + 1.0).flatten(1)
-    return np.asarray(torch.cat([sigma, log_power], dim=1).numpy(), np.float32)
+    return np.asarray(torch.cat([sigma.flatten(1), log_power], dim=1).numpy(), np.float32)
 
 
 def spread_over_sets(keys: Sequence[SessionKey], hours: float | None, store: SessionStore) -> list[SessionKey]:

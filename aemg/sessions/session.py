@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aemg.errors import AEMGError, DataFileError
-from aemg.features import cut_windows, log_covariances, time_domain, window_starts
+from aemg.features import cut_windows, levels_between, log_covariances, time_domain, window_starts
 from aemg.signals import Interval, Recording
 from aemg.tokenizer import ContractionTokenizer, Sentence, TokenizerConfig
 from aemg.topology import SLOTS, SpaceConfig, Unified, slot_weights, unify
@@ -56,7 +56,6 @@ class Session:
     Args:
         tokens: structured array (N,) of `token_dtype`, often a memory map.
         window_start_s: (W,) within the window's recording.
-        window_sigma: (W, S) log RMS relative to rest by slot.
         slot_features: (W, S, 4) and native_features (W, C, 4): `aemg.features.time_domain` at the native rate.
         slots: (S,) bool, True for slots that carry signal.
         native_level: (W, C) log RMS in the recording's own unit.
@@ -69,7 +68,6 @@ class Session:
     recordings: tuple[TokenisedRecording, ...]
     tokens: NDArray[np.void]
     window_start_s: NDArray[np.float64]
-    window_sigma: NDArray[np.float32]
     slot_features: NDArray[np.float32]
     native_features: NDArray[np.float32]
     slots: NDArray[np.bool_]
@@ -79,18 +77,25 @@ class Session:
     native_names: tuple[str, ...]
     angle_known: bool
 
+    @property
+    def window_sigma(self) -> NDArray[np.float32]:
+        """(W, S, 2) log amplitude and log slope relative to rest."""
+        return self.slot_features[..., :2]
+
     @cached_property
     def sigma_mean(self) -> NDArray[np.float32]:
-        """(S,) over all windows of the donning, labelled or not."""
+        """(S, 2) over all windows of the donning, labelled or not."""
         return np.asarray(self.window_sigma.mean(axis=0), dtype=np.float32)
 
     @cached_property
     def sigma_std(self) -> NDArray[np.float32]:
+        """(S, 2) over all windows of the donning, labelled or not."""
         return np.asarray(self.window_sigma.std(axis=0) + 1e-3, dtype=np.float32)
 
 
 def token_dtype(samples: int) -> np.dtype[np.void]:
-    """One token of a session: float16 wave (S, L), length, start and end in seconds, phase, log sigma (S,)."""
+    """One token of a session: float16 wave (S, L), length, start and end in seconds, phase, and the levels (S,
+    2) that the z-score takes away: log amplitude and log slope relative to rest, measured at the native rate."""
     return np.dtype(
         [
             ("wave", np.float16, (SLOTS, samples)),
@@ -98,7 +103,7 @@ def token_dtype(samples: int) -> np.dtype[np.void]:
             ("phase", np.int16),
             ("start_s", np.float64),
             ("end_s", np.float64),
-            ("sigma", np.float32, (SLOTS,)),
+            ("sigma", np.float32, (SLOTS, 2)),
         ]
     )
 
@@ -116,11 +121,10 @@ def tokenise_session(
         raise AEMGError(f"{key}: no recording")
     unified = [unify(r, space.rate_hz, highpass_hz=space.highpass_hz, mains_hz=space.mains_hz) for r in recordings]
     tokenizer = ContractionTokenizer(config).fit_threshold([u.recording for u in unified], use_labels=False)
-    rows = [_rows(tokenizer.encode(u.recording), u) for u in unified]
-    assert tokenizer.rest is not None
     windows = [_Windows.of(r, space) for r in recordings]
     native_rest = _rest_rms([w.native for w in windows])
     slot_rest = _rest_rms([w.slots for w in windows])
+    rows = [_rows(tokenizer.encode(u.recording), u, w, slot_rest) for u, w in zip(unified, windows)]
     table, first_token, first_window = [], 0, 0
     for recording, tokens, window in zip(recordings, rows, windows):
         n_tokens, n_windows = len(tokens), len(window.start_s)
@@ -141,7 +145,6 @@ def tokenise_session(
         tuple(table),
         np.concatenate(rows),
         np.concatenate([w.start_s for w in windows]),
-        slot_features[..., 0],
         slot_features,
         np.concatenate([time_domain(w.native, native_rest) for w in windows]),
         unified[0].mask,
@@ -209,7 +212,6 @@ def load_session(folder: Path) -> Session:
         recordings,
         tokens,
         arrays["window_start_s"],
-        arrays["slot_features"][..., 0],
         arrays["slot_features"],
         arrays["native_features"],
         arrays["slots"],
@@ -229,22 +231,28 @@ def _has_rows(folder: Path) -> bool:
 
 @dataclass(frozen=True)
 class _Windows:
-    """A recording's windows by native channel (W, C, L) and by slot (W, S, L), at the native rate."""
+    """A recording's windows by native channel (W, C, L) and by slot (W, S, L), and its slots' signal (S, T), all at the
+    native rate."""
 
     native: NDArray[np.float32]
     slots: NDArray[np.float32]
     start_s: NDArray[np.float64]
+    signal: NDArray[np.float32]
+    rate_hz: float
 
     @staticmethod
     def of(recording: Recording, space: SpaceConfig) -> _Windows:
         rate = recording.rate_hz
         signal = clean(recording.signal, rate, space.highpass_hz, space.mains_hz)
         weights, _ = slot_weights(recording.montage)
+        slots = np.ascontiguousarray(weights.astype(np.float32) @ signal)
         length, hop = round(WINDOW_S * rate), round(HOP_S * rate)
         return _Windows(
             cut_windows(signal, length, hop),
-            cut_windows(np.ascontiguousarray(weights.astype(np.float32) @ signal), length, hop),
+            cut_windows(slots, length, hop),
             window_starts(signal.shape[1], length, hop) / rate,
+            slots,
+            rate,
         )
 
 
@@ -258,13 +266,19 @@ def _rest_rms(windows: list[NDArray[np.float32]]) -> NDArray[np.float64]:
     return np.maximum(rest, 0.5 * np.median(positive)) if len(positive) else np.full(len(rest), 1e-12)
 
 
-def _rows(sentence: Sentence, unified: Unified) -> NDArray[np.void]:
+def _rows(
+    sentence: Sentence, unified: Unified, native: _Windows, slot_rest: NDArray[np.float64]
+) -> NDArray[np.void]:
     n = len(sentence)
     rows = np.zeros(n, token_dtype(sentence.tokens.shape[2]))
     rows["wave"], rows["length"] = sentence.tokens[:n], sentence.lengths[:n]
-    rows["phase"], rows["sigma"] = sentence.conditions.phase[:n], sentence.conditions.log_sigma[:n]
-    rows["sigma"][:, ~unified.mask] = 0.0
+    rows["phase"] = sentence.conditions.phase[:n]
     rows["start_s"], rows["end_s"] = sentence.start_s[:n], sentence.end_s[:n]
+    first, last = (np.round(rows[edge] * native.rate_hz).astype(np.int64) for edge in ("start_s", "end_s"))
+    latest = native.signal.shape[1] - 1
+    first = np.clip(first, 0, latest)
+    rows["sigma"] = levels_between(native.signal, first, np.clip(last, first + 1, latest + 1), slot_rest)
+    rows["sigma"][:, ~unified.mask] = 0.0
     return rows
 
 

@@ -89,8 +89,9 @@ class FrameGrid:
 
     @property
     def lead(self) -> int:
-        """Frames between a frame's start and the block at its centre."""
-        return self.blocks // 2
+        """Frames between a frame's start and the time it stands for: one block behind its centre, because a burst lifts a
+        frame over the threshold before it fills half of it."""
+        return min(self.blocks // 2 + 1, self.blocks - 1)
 
     @property
     def max_samples(self) -> int:

@@ -121,7 +121,7 @@ def reconstruction_errors(
     wave = (((waves - batch.waves) ** 2 * inside).sum(-1) * live).sum(-1) / (slots * length)
     target = log_band_powers(batch.waves, batch.lengths)
     band = (((spectrum - target) ** 2).mean(-1) * live).sum(-1) / slots
-    amplitude = ((sigma - batch.sigma_session) ** 2 * live).sum(-1) / slots
+    amplitude = (((sigma - batch.sigma_session) ** 2).mean(-1) * live).sum(-1) / slots
     return {"wave": wave.sum(), "spectrum": band.sum(), "sigma": amplitude.sum()}
 
 
