@@ -35,47 +35,38 @@ def time_domain(windows: NDArray[np.float32], rest_rms: NDArray[np.float64]) -> 
         (W, C, 4) in the order of `FEATURES`: log RMS, log mean absolute slope, zero-crossing and slope-sign-change rates.
     """
     rest = np.maximum(rest_rms, 1e-12).astype(np.float32)
-    slope = np.diff(windows, axis=-1)
-    steep = np.abs(slope)
-    threshold = 0.3 * rest[None, :, None]
-    level = levels((windows**2).mean(-1), steep.mean(-1), rest)
-    crossings = ((windows[..., 1:] * windows[..., :-1] < 0) & (steep > threshold)).mean(-1)
-    turns = slope[..., 1:] * slope[..., :-1] < 0
-    changes = (turns & (np.maximum(steep[..., 1:], steep[..., :-1]) > threshold)).mean(-1)
-    return np.concatenate([level, crossings[..., None], changes[..., None]], axis=-1).astype(np.float32)
+    return _on_log_scale([part.mean(-1) for part in _parts(windows, rest[:, None])], rest)
 
 
-def levels(
-    mean_square: NDArray[np.floating], mean_slope: NDArray[np.floating], rest_rms: NDArray[np.floating]
-) -> NDArray[np.float32]:
-    """Log amplitude and log slope relative to rest, held down by a floor below it.
-
-    Their difference tells where in the spectrum the power lies, as far as the source's own rate reaches.
-
-    Args:
-        mean_square, mean_slope: (..., C), the latter the mean absolute difference of neighbouring samples.
-        rest_rms: (C,).
-
-    Returns:
-        (..., C, 2).
-    """
-    amplitude = np.log(np.sqrt(mean_square + (0.5 * rest_rms) ** 2) / rest_rms)
-    slope = np.log(mean_slope / rest_rms + 0.3)
-    return np.stack([amplitude, slope], axis=-1).astype(np.float32)
-
-
-def levels_between(
+def time_domain_between(
     signal: NDArray[np.float32], start: NDArray[np.int64], stop: NDArray[np.int64], rest_rms: NDArray[np.float64]
 ) -> NDArray[np.float32]:
-    """`levels` of stretches of samples [start, stop) of (C, T): (N, C, 2)."""
-    rest = np.maximum(rest_rms, 1e-12)
-    power = np.cumsum(np.pad(signal.astype(np.float64) ** 2, ((0, 0), (1, 0))), axis=1)
-    climb = np.cumsum(np.pad(np.abs(np.diff(signal.astype(np.float64), axis=1)), ((0, 0), (1, 0))), axis=1)
-    n = np.maximum(stop - start, 1)
-    last = np.minimum(stop, signal.shape[1]) - 1
-    mean_square = (power[:, last + 1] - power[:, start]) / n
-    mean_slope = (climb[:, last] - climb[:, np.minimum(start, last)]) / np.maximum(n - 1, 1)
-    return levels(np.maximum(mean_square, 0.0).T, np.maximum(mean_slope, 0.0).T, rest)
+    """`time_domain` of stretches of samples [start, stop) of one signal (C, T), of at least three samples: (N, C, 4)."""
+    rest = np.maximum(rest_rms, 1e-12).astype(np.float32)
+    means = []
+    for part, short in zip(_parts(signal, rest[:, None]), (0, 1, 1, 2)):  # a difference is one shorter
+        total = np.cumsum(np.pad(part.astype(np.float64), ((0, 0), (1, 0))), axis=1)
+        last = np.maximum(stop - short, start + 1)
+        means.append(((total[:, last] - total[:, start]) / (last - start)).T)  # (N, C)
+    return _on_log_scale(means, rest)
+
+
+def _parts(
+    signal: NDArray[np.float32], rest: NDArray[np.float32]
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_], NDArray[np.bool_]]:
+    """Squares, absolute slopes, zero crossings and slope sign changes along the last axis."""
+    slope = np.diff(signal, axis=-1)
+    steep = np.abs(slope)
+    crossings = (signal[..., 1:] * signal[..., :-1] < 0) & (steep > 0.3 * rest)
+    turns = slope[..., 1:] * slope[..., :-1] < 0
+    changes = turns & (np.maximum(steep[..., 1:], steep[..., :-1]) > 0.3 * rest)
+    return signal**2, steep, crossings, changes
+
+
+def _on_log_scale(means: list[NDArray[np.floating]], rest: NDArray[np.float32]) -> NDArray[np.float32]:
+    power, slope, crossings, changes = means
+    amplitude = np.log(np.sqrt(np.maximum(power, 0.0) + (0.5 * rest) ** 2) / rest)
+    return np.stack([amplitude, np.log(slope / rest + 0.3), crossings, changes], axis=-1).astype(np.float32)
 
 
 def standardise(features: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -30,7 +30,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--corpus", required=True, type=Path, help="folder of prepared sets")
     parser.add_argument("--output", type=Path, default=Path("runs/shares"), help="OUTPUT/<share>/{tokenizer,pretrain}")
     parser.add_argument("--shares", type=int, default=3, help="number of encoders (default 3)")
-    parser.add_argument("--only", type=int, nargs="*", help="some of the shares, counted from 0")
+    parser.add_argument("--only", type=int, action="append", help="this share only, counted from 0; may be repeated")
     parser.add_argument("--size", default="tiny", choices=("tiny", "base", "large"))
     parser.add_argument("overrides", nargs="*", metavar="key.sub=value", help="for both stages")
     arguments = parser.parse_intermixed_args(argv)

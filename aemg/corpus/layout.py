@@ -69,6 +69,7 @@ class RecordingEntry:
 
     @property
     def duration_s(self) -> float:
+        """Length of the signal."""
         return self.n_samples / self.rate_hz
 
 
@@ -95,6 +96,7 @@ class Packed:
 
     @property
     def form(self) -> int:
+        """How the samples are stored: FLOATS, COUNTS or PALETTE."""
         if self.samples.dtype == np.float32:
             return FLOATS
         return COUNTS if self.key.ndim == 2 else PALETTE
@@ -168,10 +170,12 @@ def ends(index: NDArray[np.void]) -> dict[str, int]:
 
 
 def intervals_of(text: dict[str, Any]) -> tuple[Interval, ...]:
+    """The intervals of a recording's stored text."""
     return tuple(Interval(*interval) for interval in text["intervals"])
 
 
 def band_of(text: dict[str, Any]) -> tuple[float, float] | None:
+    """The band of a recording's stored text, in Hz."""
     return None if text["band_hz"] is None else (text["band_hz"][0], text["band_hz"][1])
 
 
@@ -186,6 +190,7 @@ def montage_of(text: bytes) -> Montage:
 
 
 def info_text(info: DatasetInfo) -> str:
+    """The card as stored text, which `info_of` reads back."""
     return json.dumps(asdict(info), default=_plain)
 
 

@@ -18,6 +18,7 @@ from torch.nn import functional
 
 from aemg.evaluation.config import FinetuneConfig
 from aemg.evaluation.trials import Trial
+from aemg.features import FEATURES
 from aemg.model import AEMG, SentenceBatch, Stretch, collate, stretch_of
 from aemg.sessions import WINDOW_S, Session
 from aemg.topology import SLOTS, Worn
@@ -50,6 +51,7 @@ class Examples:
     trials: Sequence[Trial]
 
     def of(self, trials: Sequence[Trial]) -> Examples:
+        """Other trials of the same sessions."""
         return Examples(self.sessions, self.worn, trials)
 
 
@@ -221,7 +223,8 @@ def _augmented(
     for trial in trials:
         start_s, end_s = trial.start_s, trial.end_s
         if rng.random() < config.crop:
-            length = rng.uniform(min(WINDOW_S, end_s - start_s), end_s - start_s)
+            shortest = min(WINDOW_S, end_s - start_s)
+            length = shortest * ((end_s - start_s) / shortest) ** rng.random()
             start_s += rng.uniform(0, end_s - start_s - length)
             end_s = start_s + length
         stretch = _stretch(examples, trial, start_s, end_s)
@@ -230,24 +233,14 @@ def _augmented(
         jitter = int(rng.integers(-config.jitter_slots, config.jitter_slots + 1))
         worn.append(examples.worn[trial.session].then(Worn(jitter % 16)))
     batch = collate(stretches, worn)
-    slots = batch.slots[:, None, :, None]
-    if config.gain_jitter:
-        gain = _normal(rng, config.gain_jitter, (len(trials), 1, 1, 1))
-        batch.sigma = batch.sigma + gain * slots
-        batch.summary = batch.summary + _summary_noise(gain.expand(-1, -1, SLOTS, 2) * slots, 0)
-    if config.level_jitter:
-        noise = _normal(rng, config.level_jitter, (len(trials), 1, SLOTS, 2)) * slots
-        batch.sigma_session = batch.sigma_session + noise
-        batch.summary = batch.summary + _summary_noise(noise, 1)
+    slots = batch.slots[:, None, :]  # (B, 1, S)
+    gain = _normal(rng, config.gain_jitter, (len(trials), 1, 1)) * slots
+    offset = _normal(rng, config.level_jitter, (len(trials), 1, SLOTS, len(FEATURES))) * slots[..., None]
+    batch.sigma = batch.sigma + gain
+    batch.features = batch.features + offset
+    batch.summary = batch.summary + torch.cat([gain[..., None], offset], dim=-1).flatten(1)
     return batch
 
 
 def _normal(rng: np.random.Generator, spread: float, shape: tuple[int, ...]) -> Tensor:
     return torch.from_numpy(rng.normal(0, spread, shape).astype(np.float32))
-
-
-def _summary_noise(noise: Tensor, part: int) -> Tensor:
-    """Noise (B, 1, S, 2) in the place of the summary (B, 4 S) that holds levels to rest (0) or to the session (1)."""
-    both = torch.zeros(len(noise), 2, *noise.shape[2:])
-    both[:, part] = noise[:, 0]
-    return both.flatten(1)

@@ -48,7 +48,7 @@ class FinetuneConfig:
         jitter_slots: random turn by up to so many slots.
         drop_tokens: share of a sentence's tokens that is left out.
         gain_jitter: standard deviation of a random log gain of the whole sentence.
-        level_jitter: standard deviation of random offsets of the standardised levels by slot, as another fit of the band
+        level_jitter: standard deviation of random offsets of the standardised features by slot, as another fit of the band
             would give.
         smoothing: of the labels.
     """
@@ -56,15 +56,15 @@ class FinetuneConfig:
     __pydantic_config__ = STRICT
     epochs: int = 12
     lr: float = 2e-3
-    encoder_lr: float = 1e-3
+    encoder_lr: float = 2e-3
     weight_decay: float = 0.05
-    batch: int = 32
+    batch: int = 16
     dropout: float = 0.2
     crop: float = 0.7
     jitter_slots: int = 1
     drop_tokens: float = 0.2
     gain_jitter: float = 0.3
-    level_jitter: float = 0.3
+    level_jitter: float = 0.1
     smoothing: float = 0.1
 
 

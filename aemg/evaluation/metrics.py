@@ -21,6 +21,7 @@ class Accuracy:
     per_subject: Mapping[str, float]
 
     def as_dict(self) -> dict[str, object]:
+        """Plain values, as a report holds them."""
         return {**asdict(self), "ci95": list(self.ci95), "per_subject": dict(self.per_subject)}
 
 

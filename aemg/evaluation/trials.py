@@ -107,11 +107,10 @@ def few_shot_split(trials: Sequence[Trial], fractions: Sequence[float], test_sha
     Raises:
         AEMGError: a subject with fewer than two repetitions.
     """
-    repetition = np.array([t.repetition for t in trials])
     rank = np.zeros(len(trials), dtype=np.int64)  # repetitions numbered within their class, in time order
     for label in {t.label for t in trials}:
         of_label = np.flatnonzero([t.label == label for t in trials])
-        order = of_label[np.argsort(repetition[of_label], kind="stable")]
+        order = sorted(of_label, key=lambda i: (trials[i].session, trials[i].repetition))  # repetitions count by session
         rank[order] = np.arange(len(order))
     repetitions = int(rank.max()) + 1
     if repetitions < 2:

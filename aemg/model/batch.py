@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from aemg.features import FEATURES
 from aemg.sessions import WINDOW_S, Session
 from aemg.topology import SLOT_DEG, SLOTS, Worn
 
@@ -23,9 +24,9 @@ class SentenceBatch:
     Args:
         waves: (B, N, S, L) float, z-scored tokens, zero beyond their length and in slots without signal.
         lengths: (B, N) int64 samples of each token, 0 for padding.
-        sigma: (B, N, S, 2) float, log amplitude and log slope relative to rest, at the native rate.
-        sigma_session: (B, N, S, 2) float, the same standardised over the session.
-        summary: (B, 4 * S) float, both of them for the whole stretch of signal, active or not.
+        sigma: (B, N, S) float, log amplitude relative to rest, at the native rate.
+        features: (B, N, S, 4) float, the native rate's time-domain features, standardised over the session.
+        summary: (B, 5 * S) float, both of them for the whole stretch of signal, active or not.
         source: (B, N, 3) float, strength times cosine and sine of the source's angle, and strength.
         phase: (B, N) int64.
         start_s: (B, N) float, from the sentence's begin.
@@ -36,7 +37,7 @@ class SentenceBatch:
     waves: Tensor
     lengths: Tensor
     sigma: Tensor
-    sigma_session: Tensor
+    features: Tensor
     summary: Tensor
     source: Tensor
     phase: Tensor
@@ -45,6 +46,7 @@ class SentenceBatch:
     valid: Tensor
 
     def to(self, device: torch.device | str) -> SentenceBatch:
+        """The batch on a device."""
         return SentenceBatch(**{f.name: getattr(self, f.name).to(device) for f in fields(self)})
 
     def __len__(self) -> int:
@@ -91,16 +93,16 @@ def collate(stretches: Sequence[Stretch], worn: Sequence[Worn]) -> SentenceBatch
     samples = stretches[0].tokens.dtype["wave"].shape[1]
     size = len(stretches), longest
     waves = np.zeros((*size, SLOTS, samples), np.float32)
-    sigma, standard = np.zeros((*size, SLOTS, 2), np.float32), np.zeros((*size, SLOTS, 2), np.float32)
+    sigma, features = np.zeros((*size, SLOTS), np.float32), np.zeros((*size, SLOTS, len(FEATURES)), np.float32)
     lengths, phase = np.zeros(size, np.int64), np.zeros(size, np.int64)
     start_s, valid = np.zeros(size, np.float32), np.zeros(size, bool)
-    summary, slots = np.zeros((len(stretches), 4 * SLOTS), np.float32), np.zeros((len(stretches), SLOTS), bool)
+    summary, slots = np.zeros((len(stretches), 5 * SLOTS), np.float32), np.zeros((len(stretches), SLOTS), bool)
     for b, (stretch, way) in enumerate(zip(stretches, worn)):
         rows, order, n = stretch.tokens, way.order, len(stretch.tokens)
-        session, mean, std = stretch.session, stretch.session.sigma_mean, stretch.session.sigma_std
+        session, mean, std = stretch.session, stretch.session.feature_mean, stretch.session.feature_std
         waves[b, :n] = rows["wave"][:, order]
-        sigma[b, :n] = rows["sigma"][:, order]
-        standard[b, :n] = (((rows["sigma"] - mean) / std) * session.slots[:, None])[:, order]
+        sigma[b, :n] = rows["features"][:, order, 0]
+        features[b, :n] = (((rows["features"] - mean) / std) * session.slots[:, None])[:, order]
         lengths[b, :n], phase[b, :n], valid[b, :n] = rows["length"], rows["phase"], True
         start_s[b, :n] = rows["start_s"] - stretch.start_s
         summary[b] = _summary(stretch, order)
@@ -109,9 +111,9 @@ def collate(stretches: Sequence[Stretch], worn: Sequence[Worn]) -> SentenceBatch
         torch.from_numpy(waves),
         torch.from_numpy(lengths),
         torch.from_numpy(sigma),
-        torch.from_numpy(standard),
+        torch.from_numpy(features),
         torch.from_numpy(summary),
-        torch.from_numpy(_source(sigma[..., 0], slots)),
+        torch.from_numpy(_source(sigma, slots)),
         torch.from_numpy(phase),
         torch.from_numpy(start_s),
         torch.from_numpy(slots),
@@ -120,15 +122,15 @@ def collate(stretches: Sequence[Stretch], worn: Sequence[Worn]) -> SentenceBatch
 
 
 def _summary(stretch: Stretch, order: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Mean levels of the stretch's windows, relative to rest and standardised over the session: (4 S,)."""
+    """Mean over the stretch's windows of log amplitude relative to rest and of the standardised features: (5 S,)."""
     session = stretch.session
     first, last = stretch.windows
     if last <= first:
-        return np.zeros(4 * SLOTS, np.float32)
-    level = session.window_sigma[first:last].mean(axis=0)  # (S, 2)
-    standard = (level - session.sigma_mean) / session.sigma_std
-    both = np.stack([level, standard]) * session.slots[:, None]  # (2, S, 2)
-    return np.asarray(both[:, order].ravel(), dtype=np.float32)
+        return np.zeros(5 * SLOTS, np.float32)
+    level = session.slot_features[first:last].mean(axis=0)  # (S, 4)
+    standard = (level - session.feature_mean) / session.feature_std
+    both = np.concatenate([level[:, :1], standard], axis=1) * session.slots[:, None]  # (S, 5)
+    return np.asarray(both[order].ravel(), dtype=np.float32)
 
 
 def _source(sigma: NDArray[np.float32], slots: NDArray[np.bool_]) -> NDArray[np.float32]:

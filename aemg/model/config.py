@@ -53,7 +53,7 @@ class NetworkConfig:
 Size = Literal["tiny", "base", "large"]
 
 SIZES: dict[str, NetworkConfig] = {
-    "tiny": NetworkConfig(width=128, layers=4, heads=4, head_width=32, mlp_width=256),
+    "tiny": NetworkConfig(width=64, layers=3, heads=4, head_width=16, mlp_width=128),
     "base": NetworkConfig(),
     "large": NetworkConfig(width=512, layers=12, heads=16, head_width=64, mlp_width=2048),
 }

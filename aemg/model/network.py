@@ -7,6 +7,7 @@ from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional
 
+from aemg.features import FEATURES
 from aemg.model.batch import SentenceBatch
 from aemg.model.config import AEMGConfig, NetworkConfig
 from aemg.tokenizer import PHASES
@@ -76,10 +77,10 @@ class Conditions(nn.Module):
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
         self.sigma_condition = config.sigma_condition
-        self.spatial = nn.Linear(5 * SLOTS + 3, config.width)
+        self.spatial = nn.Linear((2 + len(FEATURES)) * SLOTS + 3, config.width)
         self.phase = nn.Embedding(len(PHASES), config.width)
         self.time = nn.Linear(2 * _TIME_FREQUENCIES, config.width)
-        self.summary = nn.Linear(4 * SLOTS, config.width)
+        self.summary = nn.Linear((1 + len(FEATURES)) * SLOTS, config.width)
         periods_s = torch.logspace(-0.5, 2.0, _TIME_FREQUENCIES)
         self.register_buffer("frequencies", 2 * torch.pi / periods_s, persistent=False)
 
@@ -92,8 +93,8 @@ class Conditions(nn.Module):
         """(B, N, D), without time."""
         keep = 1.0 if self.sigma_condition else 0.0
         slots = batch.slots[:, None].expand(*batch.valid.shape, -1).to(batch.sigma.dtype)
-        levels = keep * torch.cat([batch.sigma, batch.sigma_session], dim=-1).flatten(-2)  # (B, N, 4 S)
-        spatial = torch.cat([levels, slots, keep * batch.source], dim=-1)
+        seen = [keep * batch.sigma, keep * batch.features.flatten(-2), slots, keep * batch.source]
+        spatial = torch.cat(seen, dim=-1)  # (B, N, 6 S + 3)
         return torch.as_tensor(self.spatial(spatial) + self.phase(batch.phase))
 
     def of_sentence(self, batch: SentenceBatch) -> Tensor:
@@ -153,7 +154,7 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Quantised tokens back to waves, band powers and amplitudes."""
+    """Quantised tokens back to waves, band powers and time-domain features."""
 
     def __init__(self, config: AEMGConfig, bands: int) -> None:
         super().__init__()
@@ -165,11 +166,11 @@ class Decoder(nn.Module):
         self.norm = nn.LayerNorm(network.width)
         self.waves = nn.Linear(network.width, SLOTS * self.samples)
         self.spectrum = nn.Linear(network.width, SLOTS * bands)
-        self.sigma = nn.Linear(network.width, 2 * SLOTS)
+        self.features = nn.Linear(network.width, len(FEATURES) * SLOTS)
 
     def forward(self, quantised: Tensor, time: Tensor, valid: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """quantised (B, N, code width), time (B, N, D), valid (B, N) -> waves (B, N, S, L), spectrum (B, N, S,
-        bands), sigma (B, N, S, 2)."""
+        bands), features (B, N, S, 4)."""
         x = self.expand(quantised) + self.time(time)
         attend = valid | ~valid.any(dim=1, keepdim=True)  # a sentence without tokens attends to its padding
         for block in self.blocks:
@@ -178,5 +179,5 @@ class Decoder(nn.Module):
         return (
             self.waves(x).unflatten(-1, (SLOTS, self.samples)),
             self.spectrum(x).unflatten(-1, (SLOTS, self.bands)),
-            self.sigma(x).unflatten(-1, (SLOTS, 2)),
+            self.features(x).unflatten(-1, (SLOTS, len(FEATURES))),
         )

@@ -278,7 +278,7 @@ class _Counter:
     def add(self, batch: SentenceBatch, rows: _Rows) -> None:
         found = self._codes(batch)
         codes, valid = found[batch.valid], batch.valid
-        sigma = batch.sigma[valid][..., 0]  # (M, S) amplitudes, without slopes
+        sigma = batch.sigma[valid]  # (M, S)
         self.prototypes.add(codes, batch.waves[valid], batch.lengths[valid], sigma)
         source = batch.source[valid].numpy()
         self._tokens.append(

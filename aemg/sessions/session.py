@@ -13,12 +13,13 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
 from aemg.errors import AEMGError, DataFileError
-from aemg.features import cut_windows, levels_between, log_covariances, time_domain, window_starts
+from aemg.features import FEATURES, cut_windows, time_domain_between, log_covariances, time_domain, window_starts
 from aemg.signals import Interval, Recording
 from aemg.tokenizer import ContractionTokenizer, Sentence, TokenizerConfig
 from aemg.topology import SLOTS, SpaceConfig, Unified, slot_weights, unify
@@ -41,6 +42,8 @@ class TokenisedRecording:
 
 @dataclass(frozen=True)
 class SessionKey:
+    """A donning's name: set, subject and session within the subject."""
+
     dataset: str
     subject: str
     session: str
@@ -77,25 +80,20 @@ class Session:
     native_names: tuple[str, ...]
     angle_known: bool
 
-    @property
-    def window_sigma(self) -> NDArray[np.float32]:
-        """(W, S, 2) log amplitude and log slope relative to rest."""
-        return self.slot_features[..., :2]
+    @cached_property
+    def feature_mean(self) -> NDArray[np.float32]:
+        """(S, 4) over all windows of the donning, labelled or not."""
+        return np.asarray(self.slot_features.mean(axis=0), dtype=np.float32)
 
     @cached_property
-    def sigma_mean(self) -> NDArray[np.float32]:
-        """(S, 2) over all windows of the donning, labelled or not."""
-        return np.asarray(self.window_sigma.mean(axis=0), dtype=np.float32)
-
-    @cached_property
-    def sigma_std(self) -> NDArray[np.float32]:
-        """(S, 2) over all windows of the donning, labelled or not."""
-        return np.asarray(self.window_sigma.std(axis=0) + 1e-3, dtype=np.float32)
+    def feature_std(self) -> NDArray[np.float32]:
+        """(S, 4) over all windows of the donning, labelled or not."""
+        return np.asarray(self.slot_features.std(axis=0) + 1e-3, dtype=np.float32)
 
 
 def token_dtype(samples: int) -> np.dtype[np.void]:
-    """One token of a session: float16 wave (S, L), length, start and end in seconds, phase, and the levels (S,
-    2) that the z-score takes away: log amplitude and log slope relative to rest, measured at the native rate."""
+    """One token of a session: float16 wave (S, L), length, start and end in seconds, phase, and what the z-score and the
+    unified rate take away: `aemg.features.time_domain` (S, 4) relative to rest, measured at the native rate."""
     return np.dtype(
         [
             ("wave", np.float16, (SLOTS, samples)),
@@ -103,7 +101,7 @@ def token_dtype(samples: int) -> np.dtype[np.void]:
             ("phase", np.int16),
             ("start_s", np.float64),
             ("end_s", np.float64),
-            ("sigma", np.float32, (SLOTS, 2)),
+            ("features", np.float32, (SLOTS, len(FEATURES))),
         ]
     )
 
@@ -192,9 +190,9 @@ def load_session(folder: Path) -> Session:
     try:
         card: dict[str, Any] = json.loads((folder / "session.json").read_text())
         tokens = np.load(folder / "tokens.npy", mmap_mode="r") if _has_rows(folder) else np.load(folder / "tokens.npy")
-        with np.load(folder / "windows.npz") as windows:
+        with (folder / "windows.npz").open("rb") as file, np.load(file) as windows:
             arrays = {name: windows[name] for name in windows.files}
-    except (OSError, ValueError, KeyError, EOFError) as error:
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
         raise DataFileError(folder, "a tokenised session", f"{type(error).__name__}: {error}") from error
     recordings = tuple(
         TokenisedRecording(
@@ -277,8 +275,8 @@ def _rows(
     first, last = (np.round(rows[edge] * native.rate_hz).astype(np.int64) for edge in ("start_s", "end_s"))
     latest = native.signal.shape[1] - 1
     first = np.clip(first, 0, latest)
-    rows["sigma"] = levels_between(native.signal, first, np.clip(last, first + 1, latest + 1), slot_rest)
-    rows["sigma"][:, ~unified.mask] = 0.0
+    rows["features"] = time_domain_between(native.signal, first, np.clip(last, first + 1, latest + 1), slot_rest)
+    rows["features"][:, ~unified.mask] = 0.0
     return rows
 
 

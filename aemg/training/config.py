@@ -68,12 +68,12 @@ class TrackingConfig:
 
 @dataclass(frozen=True)
 class LossConfig:
-    """Weights of what the decoder reconstructs: waves (z-scored), log band powers, amplitudes by slot."""
+    """Weights of what the decoder reconstructs: waves (z-scored), log band powers, time-domain features by slot."""
 
     __pydantic_config__ = STRICT
     wave: float = 1.0
     spectrum: float = 1.0
-    sigma: float = 1.0
+    features: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -85,6 +85,7 @@ class RunConfig:
         tokenizer: stage 2 only: the run (or model) of stage 1.
         size: a ready network; `network` overrides it whole where given.
         mask_ratio: stage 2: share of the tokens that are hidden.
+        code_temperature: stage 2: how far near-synonyms of the true code count as well; null for the one code alone.
         precision: `auto` takes bf16 where the device has it.
         checkpoint_minutes: time between checkpoints.
         stop_after_steps: end early, e.g. to try a configuration; the run can be resumed.
@@ -102,6 +103,7 @@ class RunConfig:
     loss: LossConfig = field(default_factory=LossConfig)
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
     mask_ratio: float = 0.5
+    code_temperature: float | None = 0.1
     seed: int = 0
     precision: Literal["auto", "no", "bf16"] = "auto"
     checkpoint_minutes: float = 5.0
@@ -113,4 +115,5 @@ class RunConfig:
 
     @property
     def model(self) -> AEMGConfig:
+        """Space, tokenizer and network together."""
         return AEMGConfig(self.space, self.nct, self.network or SIZES[self.size])

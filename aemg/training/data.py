@@ -26,6 +26,7 @@ class TrainingBatch:
     samples: Tensor
 
     def to(self, device: torch.device | str) -> TrainingBatch:
+        """The batch on a device."""
         return TrainingBatch(self.sentences.to(device), self.masked.to(device), self.samples.to(device))
 
 
@@ -125,6 +126,7 @@ class EpochSampler(Sampler[list[tuple[int, int]]]):
 
     @staticmethod
     def steps_per_epoch(samples: int, batch: int) -> int:
+        """Whole batches in an epoch, at least one."""
         return max(1, samples // batch)
 
     def __len__(self) -> int:

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 import torch
 from accelerate import Accelerator
 from accelerate.logging import get_logger
+from accelerate.utils import DistributedDataParallelKwargs
 from torch import nn
 from torch.utils.data import DataLoader
 from tqdm import tqdm
@@ -42,6 +43,7 @@ class FitResult:
 
     @property
     def finished(self) -> bool:
+        """Whether all steps are done."""
         return self.step >= self.steps
 
 
@@ -52,7 +54,11 @@ def make_accelerator(config: RunConfig) -> Accelerator:
         precision = "bf16" if torch.cuda.is_available() and torch.cuda.is_bf16_supported() else "no"
     kind = config.tracking.kind
     accelerator = Accelerator(
-        mixed_precision=precision, log_with=None if kind == "csv" else kind, project_dir=str(config.output)
+        mixed_precision=precision,
+        log_with=None if kind == "csv" else kind,
+        project_dir=str(config.output),
+        # neither stage uses all: the mask token is stage 2's alone, the stretch's amplitudes are hidden from it
+        kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
     )
     if kind != "csv":
         if kind == "wandb":
@@ -81,8 +87,8 @@ def fit(
     optim, world = config.optim, accelerator.num_processes
     if optim.batch % world:
         raise AEMGError(f"optim.batch = {optim.batch} must be a multiple of the {world} processes")
-    if not len(dataset):
-        raise AEMGError("the training data hold no contraction: nothing to train on")
+    if len(dataset) < world:
+        raise AEMGError(f"the training data hold {len(dataset)} sentences, too few for {world} process(es)")
     per_epoch = EpochSampler.steps_per_epoch(len(dataset), optim.batch)
     steps = optim.epochs * per_epoch
     parameters = [p for p in task.parameters() if p.requires_grad]
@@ -169,6 +175,9 @@ class _Run:
         if not (state / "progress.json").exists():
             state = self._folder / "checkpoint.old"  # a crash between the two renames of a checkpoint
         if not (state / "progress.json").exists():
+            if self._accelerator.is_main_process:
+                for name in ("metrics.csv", "epochs.csv"):
+                    (self._folder / name).unlink(missing_ok=True)
             return 0
         self._accelerator.load_state(str(state))
         step = int(json.loads((state / "progress.json").read_text())["step"])
@@ -239,7 +248,6 @@ class _Run:
 
     def close(self) -> None:
         self._bar.close()
-        self._accelerator.end_training()
 
     def _write(self, name: str, row: dict[str, float]) -> None:
         self._accelerator.log({k: v for k, v in row.items() if k != "step"}, step=int(row["step"]))
@@ -248,7 +256,7 @@ class _Run:
         path = self._folder / name
         new = not path.exists()
         with path.open("a", newline="") as file:
-            writer = csv.DictWriter(file, fieldnames=list(row))
+            writer = csv.DictWriter(file, fieldnames=list(row), lineterminator="\n")
             if new:
                 writer.writeheader()
             writer.writerow(row)

@@ -83,7 +83,8 @@ def pretrain(config: RunConfig) -> FitResult:
     )
     model.stage = "masked"
     dataset = SentenceDataset(store, keys, joint.worn, config.data, mask_ratio=config.mask_ratio, seed=config.seed)
-    result = fit(accelerator, MaskedCodeTask(model).to(accelerator.device), dataset, config, lambda task, batch: {})
+    task = MaskedCodeTask(model, config.code_temperature).to(accelerator.device)
+    result = fit(accelerator, task, dataset, config, lambda task, batch: {})
     _save(accelerator, model, config, result)
     return result
 
@@ -209,6 +210,7 @@ def _save(accelerator: Accelerator, model: AEMG, config: RunConfig, result: FitR
     if accelerator.is_main_process and result.finished:
         model.save_pretrained(Path(config.output) / "model")
     accelerator.wait_for_everyone()
+    accelerator.end_training()  # the processes cannot wait for each other any more
 
 
 __all__ = ["canonical", "excluded", "pretrain", "register_sessions", "train_tokenizer"]

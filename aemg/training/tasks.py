@@ -24,7 +24,8 @@ class ReconstructionTask(nn.Module):
     Until `start_codebook` the decoder sees the continuous vectors; a codebook that starts from a trained encoder does not
     collapse onto what a random one happens to show.
 
-    Reconstructed are the z-scored wave, its log band powers and the amplitudes by slot, which the z-score took away.
+    Reconstructed are the z-scored wave, its log band powers and the time-domain features by slot, which the z-score and the
+    unified rate took away.
     """
 
     def __init__(self, tokenizer: NeuralTokenizer, loss: LossConfig) -> None:
@@ -45,6 +46,14 @@ class ReconstructionTask(nn.Module):
             self._counts += torch.bincount(quantised.codes[valid].cpu(), minlength=len(self._counts))
         count = valid.sum()
         return {"loss": loss + quantised.commitment * count, "count": count, **parts}
+
+    def get_extra_state(self) -> Tensor:
+        """Code use since the last `health`, (codes + 1,), which a run that goes on needs."""
+        return torch.cat([self._counts, torch.tensor([self.tokenizer.codebook.restarts])])
+
+    def set_extra_state(self, state: Tensor) -> None:
+        """Takes what `get_extra_state` gave."""
+        self._counts, self.tokenizer.codebook.restarts = state[:-1].cpu().clone(), int(state[-1])
 
     def health(self) -> dict[str, float]:
         """Code use since the last call: perplexity, share of codes used, restarts."""
@@ -83,17 +92,24 @@ class ReconstructionTask(nn.Module):
 
 
 class MaskedCodeTask(nn.Module):
-    """Stage 2: the codes of hidden tokens from what is left, by cross entropy. Padding is neither masked nor scored."""
+    """Stage 2: the codes of hidden tokens from what is left, by cross entropy. Padding is neither masked nor scored.
 
-    def __init__(self, model: AEMG) -> None:
+    Args:
+        temperature: with 8192 codes many are near-synonyms; the target is spread over the codes by their cosine to the true
+            one divided by this. None asks for the one code alone.
+    """
+
+    def __init__(self, model: AEMG, temperature: float | None = None) -> None:
         super().__init__()
         network = model.config.network
+        self._temperature = temperature
         self.encoder = model.encoder
         self.head = nn.Linear(network.width, network.codes)
         self.tokenizer = [model.tokenizer.eval().requires_grad_(False)]  # in a list: frozen, no part of this module
 
     def forward(self, batch: TrainingBatch) -> Sums:
-        """Sums over this process's masked tokens: loss, hits among the first and first five guesses, count."""
+        """Sums over this process's masked tokens: loss, hits among the first and first five guesses, cosine of the first guess to the true
+        code, count."""
         self.tokenizer[0].to(batch.masked.device)
         with torch.no_grad():
             codes = self.tokenizer[0].quantise(batch.sentences).codes
@@ -102,17 +118,30 @@ class MaskedCodeTask(nn.Module):
         target = codes[batch.masked]
         best = logits.topk(5, dim=-1).indices
         return {
-            "loss": functional.cross_entropy(logits, target, reduction="sum"),
+            "loss": functional.cross_entropy(logits, self._targets(target), reduction="sum"),
             "count": batch.masked.sum(),
             "accuracy": (best[:, 0] == target).sum(),
             "accuracy_top5": (best == target[:, None]).sum(),
+            "cosine": self._cosine(best[:, 0], target).sum(),
         }
+
+    def _targets(self, codes: Tensor) -> Tensor:
+        """(M,) codes, or (M, codes) probabilities where synonyms count."""
+        if self._temperature is None:
+            return codes
+        entries = self.tokenizer[0].codebook.entries
+        return ((entries[codes] @ entries.T) / self._temperature).softmax(dim=-1)
+
+    def _cosine(self, guess: Tensor, codes: Tensor) -> Tensor:
+        """How alike guessed and true codes are, (M,)."""
+        entries = self.tokenizer[0].codebook.entries
+        return (entries[guess] * entries[codes]).sum(dim=-1)
 
 
 def reconstruction_errors(
-    batch: SentenceBatch, waves: Tensor, spectrum: Tensor, sigma: Tensor
+    batch: SentenceBatch, waves: Tensor, spectrum: Tensor, features: Tensor
 ) -> dict[str, Tensor]:
-    """Mean squared errors a token over the slots that carry signal, summed over tokens: wave, spectrum, sigma."""
+    """Mean squared errors a token over the slots that carry signal, summed over tokens: wave, spectrum, features."""
     live = (batch.slots[:, None] & batch.valid[..., None]).float()  # (B, N, S)
     slots = live.sum(-1).clamp(min=1)  # (B, N)
     samples = torch.arange(waves.shape[-1], device=waves.device)
@@ -121,8 +150,8 @@ def reconstruction_errors(
     wave = (((waves - batch.waves) ** 2 * inside).sum(-1) * live).sum(-1) / (slots * length)
     target = log_band_powers(batch.waves, batch.lengths)
     band = (((spectrum - target) ** 2).mean(-1) * live).sum(-1) / slots
-    amplitude = (((sigma - batch.sigma_session) ** 2).mean(-1) * live).sum(-1) / slots
-    return {"wave": wave.sum(), "spectrum": band.sum(), "sigma": amplitude.sum()}
+    feature = (((features - batch.features) ** 2).mean(-1) * live).sum(-1) / slots
+    return {"wave": wave.sum(), "spectrum": band.sum(), "features": feature.sum()}
 
 
 def log_band_powers(waves: Tensor, lengths: Tensor) -> Tensor:
