@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-os.environ["ACCELERATE_USE_CPU"] = "true"  # what is compared bit for bit must not move to a GPU that happens to be there
+os.environ["ACCELERATE_USE_CPU"] = "true"  # bit for bit, whatever GPU is there
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -66,7 +66,8 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def crowd_corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """sim-a and sim-b, two people each under the same names and of one crowd; sim-envelope holds no raw signal."""
     folder = tmp_path_factory.mktemp("crowd")
-    made = partial(simulate_set, device="myo", people=2, seed=5, gestures=FOUR[:2], repetitions=2, hold_s=1.0, rest_s=0.5)
+    two = {"people": 2, "gestures": FOUR[:2], "repetitions": 2}
+    made = partial(simulate_set, device="myo", seed=5, hold_s=1.0, rest_s=0.5, **two)
     for name in ("sim-a", "sim-b"):
         prepare(of_crowd(made(name), "one-crowd"), folder, jobs=1)
     prepare(renamed_as_envelope(made("sim-envelope")), folder, jobs=1)

@@ -70,7 +70,7 @@ def test_files_are_recognised_under_another_name(
     sides: list[tuple[list[Session], list[Trial]]], infos: dict[str, DatasetInfo]
 ) -> None:
     """The same recordings under another subject's name share trials and windows, though no people."""
-    (train, trials), test = sides
+    (train, _), test = sides
     renamed = replace(test[0][0], key=replace(test[0][0].key, subject="P99"))
     both = [*train, renamed]
     found = facts([(both, trials_of(both, infos["sim-myo"].labels)), test], infos)

@@ -7,6 +7,7 @@ import shutil
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aemg.corpus import Corpus
+from aemg.corpus import Corpus, prepare
 from aemg.errors import AEMGError, ConfigError
 from aemg.evaluation import METRICS, EvaluationConfig, evaluate, fold
 from aemg.evaluation.classifier import Examples, predict, train_classifier
@@ -26,9 +27,11 @@ from aemg.evaluation.fold import Fold, run_fold
 from aemg.evaluation.metrics import accuracy, compare, confusion_matrix
 from aemg.evaluation.trials import Trial, few_shot_split, trials_of
 from aemg.model import AEMG, windows_within
-from aemg.sessions import Session
-from aemg.signals import Interval
-from aemg.topology import Worn
+from aemg.sessions import Session, SessionKey, SessionStore, tokenise_session
+from aemg.signals import Interval, Provenance, Recording, ring
+from aemg.simulation import simulate_set
+from aemg.tokenizer import TokenizerConfig
+from aemg.topology import SpaceConfig, Worn
 
 LAWS = settings(deadline=None, max_examples=60, derandomize=True)
 FOUR = ("wrist_flexion", "wrist_extension", "hand_close", "hand_open")
@@ -57,6 +60,13 @@ def test_other_labels_are_left_out(sessions: list[Session]) -> None:
         trials_of(sessions, ("somersault",))
 
 
+@lru_cache
+def noise() -> Session:
+    signal = np.random.default_rng(0).standard_normal((8, 2000)).astype(np.float32)
+    recording = Recording(signal, 200.0, ring("myo", 8), "s", "1", Provenance("set", "f", "0" * 64, "CC0-1.0"))
+    return tokenise_session(SessionKey("set", "s", "1"), [recording], SpaceConfig(), TokenizerConfig())
+
+
 def with_intervals(session: Session, intervals: Sequence[Interval]) -> Session:
     first = replace(session.recordings[0], intervals=tuple(intervals))
     return replace(session, recordings=(first,))
@@ -64,10 +74,10 @@ def with_intervals(session: Session, intervals: Sequence[Interval]) -> Session:
 
 @given(st.lists(st.integers(1, 5), min_size=2, max_size=4))
 @LAWS
-def test_the_most_frequent_class_is_thinned_to_the_second(sessions: list[Session], counts: list[int]) -> None:
+def test_the_most_frequent_class_is_thinned_to_the_second(counts: list[int]) -> None:
     labels = [label for label, n in enumerate(counts) for _ in range(n)]
-    intervals = [Interval(0.3 * i, 0.3 * i + 0.28, str(label), i) for i, label in enumerate(labels)]
-    found = trials_of([with_intervals(sessions[0], intervals)], [str(k) for k in range(len(counts))])
+    intervals = [Interval(0.4 * i, 0.4 * i + 0.39, str(label), i) for i, label in enumerate(labels)]
+    found = trials_of([with_intervals(noise(), intervals)], [str(k) for k in range(len(counts))])
     kept = np.bincount([t.label for t in found], minlength=len(counts))
     limit = sorted(counts)[-2]
     assert kept.tolist() == [min(n, limit) for n in counts]
@@ -173,8 +183,9 @@ def test_comparisons_are_paired() -> None:
     worse = compare({s: v - 0.01 * (1 + int(s)) for s, v in ours.items()}, ours)
     assert worse.difference == pytest.approx(-0.055) and worse.p_value == pytest.approx(better.p_value)
     assert compare(ours, ours).p_value is None
-    assert compare({"0": 0.5, "1": 0.6}, {"0": 0.4, "1": 0.4, "x": 0.9}) == compare({"1": 0.6, "0": 0.5}, {"0": 0.4, "1": 0.4})
-    assert compare({"0": 0.5, "1": 0.6}, {"0": 0.4, "1": 0.4}).p_value is None, "too few subjects for a test"
+    few, other = {"0": 0.5, "1": 0.6}, {"0": 0.4, "1": 0.4}
+    assert compare(few, {**other, "x": 0.9}) == compare(few, other)
+    assert compare(few, other).p_value is None, "too few subjects for a test"
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), max_size=30))
@@ -437,17 +448,22 @@ def shuffled(trials: list[Trial], rng: np.random.Generator) -> list[Trial]:
     return [made[i] for i in range(len(trials))]
 
 
-def test_nothing_of_the_target_leaks_into_training(
-    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """With training labels that mean nothing, the test subject's are guessed at chance."""
-    people = ("P01", "P02", "P03", "P04")
+def test_nothing_of_the_target_leaks_into_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With training labels that mean nothing, the test subject's are guessed at chance; with the true ones not.
+
+    The electrodes sit at known places, so that four people are enough.
+    """
+    made = simulate_set(
+        "sim-sites", device="quad4", people=4, seed=1, gestures=FOUR, repetitions=4, hold_s=1.0, rest_s=0.5
+    )
+    prepare(made, tmp_path, jobs=1)
+    SessionStore(tmp_path, SpaceConfig(), TokenizerConfig()).ensure(jobs=1)
     config = settings_of(
-        corpus, tmp_path, finetune=FinetuneConfig(epochs=6, batch=8), controls=("td-lda-registered", "tangent-lr-z")
+        tmp_path, tmp_path, finetune=FinetuneConfig(epochs=6, batch=8), controls=("td-lda-registered", "tangent-lr-z")
     )
 
     def found() -> dict[str, float]:
-        results = [run_fold(Fold(corpus, "sim-myo", people, p, 0), config)["methods"] for p in people]
+        results = [run_fold(Fold(tmp_path, "sim-sites", made.sources, p, 0), config)["methods"] for p in made.sources]
         names = ("aemg", "td-lda-registered", "tangent-lr-z")
         return {m: float(np.mean([r[m]["window_accuracy_isolated"] for r in results])) for m in names}
 
@@ -461,4 +477,4 @@ def test_nothing_of_the_target_leaks_into_training(
     monkeypatch.setattr(fold, "trials_of", permuted)
     random = found()
     assert max(random.values()) < 0.5 and np.mean(list(random.values())) < 0.4, random
-    assert np.mean(list(true.values())) > np.mean(list(random.values())) + 0.1, (true, random)
+    assert np.mean(list(true.values())) > 0.5, (true, random)

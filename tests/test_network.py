@@ -93,7 +93,9 @@ def test_shapes(encoder: Encoder, batch: SentenceBatch, tiny: NetworkConfig) -> 
     assert torch.isfinite(tokens).all() and torch.isfinite(sentence).all()
 
 
-def test_other_sentences_and_padding_change_nothing(encoder: Encoder, sessions: list[Session], batch: SentenceBatch) -> None:
+def test_other_sentences_and_padding_change_nothing(
+    encoder: Encoder, sessions: list[Session], batch: SentenceBatch
+) -> None:
     together, sentences = encode(encoder, batch)
     for b, alone in enumerate((stretch(sessions[0], 0, 7), stretch(sessions[1], 2, 14), stretch(sessions[2], 0, 1))):
         tokens, sentence = encode(encoder, batch_of([alone]))

@@ -227,8 +227,10 @@ def test_a_narrow_lead_is_no_lead(worn_sessions: list[Session]) -> None:
     assert sure.worn == Worn() and not sure.abstained
 
 
-def test_labels_of_a_new_person_are_not_read(worn_sessions: list[Session], people: list[list[SimulatedRecording]]) -> None:
-    """A session without labels has the same tokens and features, so registration, which sees only these, is the same."""
+def test_labels_of_a_new_person_are_not_read(
+    worn_sessions: list[Session], people: list[list[SimulatedRecording]]
+) -> None:
+    """Without labels a session has the same features, and registration sees nothing else."""
     bare = [replace(r.recording, intervals=()) for r in people[0]]
     unlabelled = tokenise_session(worn_sessions[0].key, bare, SpaceConfig(), TokenizerConfig())
     np.testing.assert_array_equal(unlabelled.slot_features, worn_sessions[0].slot_features)

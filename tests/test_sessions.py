@@ -47,8 +47,8 @@ def assert_equal(a: Session, b: Session) -> None:
 def still(seconds: float = 2.0) -> Recording:
     """Nothing but an offset."""
     signal = np.full((8, round(200 * seconds)), 3.0, np.float32)
-    intervals = (Interval(0.0, seconds, "rest", 1),)
-    return Recording(signal, 200.0, ring("myo", 8), "s1", "1", Provenance("set", "f", "0" * 64, "CC0-1.0"), intervals=intervals)
+    rest, origin = (Interval(0.0, seconds, "rest", 1),), Provenance("set", "f", "0" * 64, "CC0-1.0")
+    return Recording(signal, 200.0, ring("myo", 8), "s1", "1", origin, intervals=rest)
 
 
 def bursts(rate_hz: float = 200.0, seconds: float = 6.0) -> Recording:
@@ -110,7 +110,8 @@ def test_a_stretch_has_the_tokens_whose_centre_lies_in_it(sessions: list[Session
     centre = (rows["start_s"] + rows["end_s"]) / 2
     for start_s, end_s in ((1.0, 3.0), (0.0, 100.0), (2.5, 2.6), (50.0, 60.0)):
         stretch = stretch_of(session, 1, start_s, end_s)
-        np.testing.assert_array_equal(stretch.tokens["start_s"], rows["start_s"][(centre >= start_s) & (centre < end_s)])
+        inside = (centre >= start_s) & (centre < end_s)
+        np.testing.assert_array_equal(stretch.tokens["start_s"], rows["start_s"][inside])
     cut = float(centre[2])  # a token belongs to exactly one of two neighbouring stretches
     before, after = stretch_of(session, 1, 0.0, cut), stretch_of(session, 1, cut, 1e3)
     assert len(before.tokens) + len(after.tokens) == len(rows)

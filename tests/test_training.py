@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,10 +20,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aemg.config import save_config
-from aemg.corpus import Corpus
+from aemg.corpus import Corpus, prepare
+from aemg.datasets.base import DatasetReader
 from aemg.errors import AEMGError, ConfigError
 from aemg.model import AEMG, NetworkConfig
 from aemg.sessions import SessionStore
+from aemg.signals import Recording
+from aemg.simulation import simulate_set
 from aemg.topology import Worn
 from aemg.training import FitResult, OptimConfig, RunConfig, TrainingDataConfig, pretrain, train_tokenizer
 from aemg.training.config import LossConfig, TrackingConfig
@@ -305,13 +309,36 @@ def test_refusals_of_data(run_config: Made, corpus: Path, crowd_corpus: Path, tm
     refused(TrainingDataConfig(corpus=corpus, sets=("sim-none",)), "no set 'sim-none'.*sim-myo")
     refused(TrainingDataConfig(corpus=crowd_corpus, sets=("sim-envelope",)), "sim-envelope holds envelope")
     everyone = {"sim-myo": ("P01", "P02", "P03", "P04")}
-    refused(TrainingDataConfig(corpus=corpus, exclude_people=everyone), "")
+    refused(TrainingDataConfig(corpus=corpus, exclude_people=everyone), "no raw session")
 
 
 def test_an_envelope_set_that_nobody_named_is_left_out(run_config: Made, crowd_corpus: Path, tmp_path: Path) -> None:
     data = TrainingDataConfig(corpus=crowd_corpus, turns="nominal")
     train_tokenizer(run_config(tmp_path, epochs=1, batch=4, data=data))
     assert set(AEMG.from_pretrained(tmp_path / "model").seen.people) == {"sim-a", "sim-b"}
+
+
+def read_unlabelled(reader: DatasetReader, root: Path, source: str) -> list[Recording]:
+    return [replace(r, intervals=()) for r in reader.read_source(root, source)]
+
+
+@pytest.fixture(scope="module")
+def unlabelled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("unlabelled")
+    reader = simulate_set(
+        "sim-bare", device="myo", people=2, seed=1, gestures=("hand_close",), repetitions=2, hold_s=1.0, rest_s=0.5
+    )
+    prepare(replace(reader, read_source=partial(read_unlabelled, reader)), folder, jobs=1)
+    return folder
+
+
+@pytest.mark.parametrize("turns", ["registered", "nominal", "random"])
+def test_labels_are_not_needed(run_config: Made, unlabelled: Path, tmp_path: Path, turns: str) -> None:
+    data = TrainingDataConfig(corpus=unlabelled, sentence_tokens=4, turns=turns)  # type: ignore[arg-type]
+    assert train_tokenizer(run_config(tmp_path / "one", epochs=1, batch=2, data=data)).finished
+    second = run_config(tmp_path / "two", epochs=1, batch=2, data=data, tokenizer=tmp_path / "one")
+    assert pretrain(second).finished
+    assert AEMG.from_pretrained(tmp_path / "two" / "model").forearm.labels == ()
 
 
 def test_stage_two_needs_stage_one(run_config: Made, tiny: NetworkConfig, tmp_path: Path) -> None:

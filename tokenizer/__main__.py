@@ -1,51 +1,17 @@
 """Stage 1: train encoder, neural codebook and decoder by reconstruction.
 
-Typed as `accelerate launch tokenizer --config configs/tokenizer/tiny.yaml data.corpus=CORPUS output=runs/tokenizer`.
+Typed as `accelerate launch tokenizer --config configs/tokenizer/tiny.yaml data.corpus=CORPUS`.
 """
 
-import argparse
-import logging
 import sys
 
-from aemg.config import load_config
-from aemg.errors import AEMGError
-from aemg.training import RunConfig, train_tokenizer
-
-EPILOG = """
-overrides (any key of the configuration):
-  data.corpus=CORPUS                 prepared sets; see: python datasets prepare --help
-  data.sets=[uci-gestures]           some of them only
-  size=base                          tiny, base or large
-  optim.epochs=3 optim.lr=1e-4       shorter, slower
-  tracking.kind=wandb                figures to wandb (offline) or tensorboard besides metrics.csv
-  output=runs/tokenizer                 where config, metrics, checkpoints and the model go
-
-examples:
-  accelerate launch tokenizer --config configs/tokenizer/tiny.yaml data.corpus=corpus output=runs/tokenizer
-  accelerate launch --multi_gpu --num_processes 8 tokenizer --config configs/tokenizer/base.yaml data.corpus=corpus
-
-A run that was stopped goes on from its last checkpoint when the same command is typed again.
-"""
+from aemg.training import train_tokenizer
+from aemg.training.command import stage_command
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="tokenizer", description="Stage 1: train encoder, neural codebook and decoder by reconstruction.", epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--config", help="a YAML file; the ready ones are in configs/tokenizer/")
-    parser.add_argument("overrides", nargs="*", metavar="key.sub=value", help="changes to the configuration")
-    arguments = parser.parse_intermixed_args(argv)
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    try:
-        config = load_config(RunConfig, arguments.config, arguments.overrides)
-        result = train_tokenizer(config)
-    except AEMGError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    state = f"model in {config.output / 'model'}" if result.finished else "type the same command to go on"
-    figures = ", ".join(f"{name} {value:.4g}" for name, value in result.metrics.items())
-    print(f"step {result.step} of {result.steps}: {figures}; {state}")
-    return 0
+    purpose = "Stage 1: train encoder, neural codebook and decoder by reconstruction."
+    return stage_command("tokenizer", purpose, train_tokenizer, argv)
 
 
 if __name__ == "__main__":

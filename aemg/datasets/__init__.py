@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -15,7 +15,14 @@ from aemg.datasets import biopatrec, flexemg, kanoga, laval_3dc, laval_myo, uci_
 from aemg.datasets.base import DatasetInfo, DatasetReader
 from aemg.errors import AEMGError
 
-__all__ = ["DatasetInfo", "DatasetReader", "info", "names", "open"]
+__all__ = [
+    "DatasetInfo",
+    "DatasetReader",
+    "crowd_of",
+    "info",
+    "names",
+    "open",
+]
 
 _Opener = Callable[[str | Path], DatasetReader]
 
@@ -59,3 +66,10 @@ def _entry(name: str) -> tuple[DatasetInfo, _Opener]:
     if name not in _SETS:
         raise AEMGError(f"unknown data set {name!r}; known: {', '.join(_SETS)}")
     return _SETS[name]
+
+
+def crowd_of(name: str, cards: Mapping[str, DatasetInfo]) -> str:
+    """Whose people a set names: from its card among those given, else from the known sets, else itself."""
+    if name in cards:
+        return cards[name].crowd
+    return info(name).crowd if name in names() else name

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 
-from aemg.datasets import DatasetInfo
+from aemg.datasets import DatasetInfo, crowd_of
 from aemg.evaluation.trials import Trial
 from aemg.model import Seen
 from aemg.sessions import Session
@@ -68,7 +68,7 @@ def fold_facts(
 def saw(seen: Seen, info: DatasetInfo, subject: str, infos: dict[str, DatasetInfo]) -> bool:
     """Whether a model has seen a person, under this set's name or that of another set with the same people."""
     return any(
-        subject in people and (infos[name].crowd if name in infos else name) == info.crowd
+        subject in people and crowd_of(name, infos) == info.crowd
         for name, people in seen.people.items()
     )
 

@@ -28,6 +28,7 @@ class EvaluationDataConfig:
         root: folder of the native files, or of prepared sets (*.h5).
         cache: where native files are prepared to; `output`/cache if not given. Share it between runs.
         subjects: by set, the people to evaluate among; all if not given.
+        tested: by set, those of them who are tested; the others only serve as sources. All if not given.
     """
 
     __pydantic_config__ = STRICT
@@ -35,6 +36,7 @@ class EvaluationDataConfig:
     root: Path | None = None
     cache: Path | None = None
     subjects: dict[str, tuple[str | int, ...]] = field(default_factory=dict)
+    tested: dict[str, tuple[str | int, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

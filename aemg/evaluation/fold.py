@@ -179,7 +179,7 @@ def _controls(
     classes: int,
 ) -> dict[str, dict[str, float]]:
     truth = [t.label for t in test.trials]
-    found = {}
+    found: dict[str, dict[str, float]] = {}
     for control in config.controls:
         if control == "random-init":
             continue

@@ -140,24 +140,27 @@ def _people(config: EvaluationConfig, name: str) -> tuple[str, ...]:
     known = sorted({e.subject for e in corpus.recordings if e.kind == "raw"})
     if not known:
         raise AEMGError(f"{name} holds no raw EMG (envelopes cannot be tokenised): nothing to evaluate")
-    wanted = config.data.subjects.get(name)
-    if wanted is None:
-        people = tuple(known)
-    else:
-        numbers = {int(k): k for k in known if k.isdigit()}
-        found = [str(w) if str(w) in known else numbers.get(int(w) if str(w).isdigit() else -1) for w in wanted]
-        missing = [str(w) for w, f in zip(wanted, found) if f is None]
-        if missing:
-            raise ConfigError(f"data.subjects.{name}: no subject {', '.join(missing)}; the set holds {', '.join(known)}")
-        people = tuple(dict.fromkeys(f for f in found if f is not None))
+    people = _named(config.data.subjects.get(name), known, f"data.subjects.{name}")
     if len(people) < 2:
         raise ConfigError(f"{name}: leave-one-subject-out needs at least two subjects, got {len(people)}")
     return people
 
 
+def _named(wanted: Sequence[str | int] | None, known: Sequence[str], key: str) -> tuple[str, ...]:
+    """The known subjects that are wanted; all for None."""
+    if wanted is None:
+        return tuple(known)
+    numbers = {int(k): k for k in known if k.isdigit()}
+    found = [str(w) if str(w) in known else numbers.get(int(w) if str(w).isdigit() else -1) for w in wanted]
+    missing = [str(w) for w, f in zip(wanted, found) if f is None]
+    if missing:
+        raise ConfigError(f"{key}: no subject {', '.join(missing)}; known are {', '.join(known)}")
+    return tuple(dict.fromkeys(f for f in found if f is not None))
+
+
 def _folds(config: EvaluationConfig, name: str, few_shot: bool) -> list[Fold]:
     people = _people(config, name)
-    tested = people[: config.max_folds]
+    tested = _named(config.data.tested.get(name), people, f"data.tested.{name}")[: config.max_folds]
     return [Fold(_place(config, name), name, people, p, seed, few_shot) for p in tested for seed in config.seeds]
 
 
@@ -287,7 +290,8 @@ def _few_shot_report(results: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _facts(values: dict[str, Any]) -> FoldFacts:
-    return FoldFacts(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+    lists: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+    return FoldFacts(**lists)
 
 
 def _version(package: str) -> str:

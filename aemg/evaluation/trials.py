@@ -48,7 +48,7 @@ def trials_of(sessions: Sequence[Session], labels: Sequence[str]) -> list[Trial]
     """
     found: list[Trial] = []
     for s, session in enumerate(sessions):
-        found += _thinned([t for t in _session_trials(s, session, labels)], len(labels))
+        found += _thinned(list(_session_trials(s, session, labels)), len(labels))
     if not found:
         raise AEMGError("no labelled trial of at least one window: nothing to evaluate")
     return found
@@ -109,8 +109,8 @@ def few_shot_split(trials: Sequence[Trial], fractions: Sequence[float], test_sha
     """
     rank = np.zeros(len(trials), dtype=np.int64)  # repetitions numbered within their class, in time order
     for label in {t.label for t in trials}:
-        of_label = np.flatnonzero([t.label == label for t in trials])
-        order = sorted(of_label, key=lambda i: (trials[i].session, trials[i].repetition))  # repetitions count by session
+        of_label = [i for i, t in enumerate(trials) if t.label == label]
+        order = sorted(of_label, key=lambda i: (trials[i].session, trials[i].repetition))  # numbered by session
         rank[order] = np.arange(len(order))
     repetitions = int(rank.max()) + 1
     if repetitions < 2:
@@ -118,6 +118,7 @@ def few_shot_split(trials: Sequence[Trial], fractions: Sequence[float], test_sha
     first_tested = repetitions - max(1, round(test_share * repetitions))
     test = np.flatnonzero(rank >= first_tested)
     early = np.flatnonzero(rank < first_tested)
-    early = early[np.lexsort((np.array([trials[i].label for i in early]), rank[early]))]
+    labels = np.array([t.label for t in trials])
+    early = early[np.lexsort((labels[early], rank[early]))]
     sizes = {f: min(len(early), max(1, round(f * len(trials)))) for f in fractions}
     return FewShotSplit({f: early[:n] for f, n in sizes.items()}, test)

@@ -14,6 +14,6 @@ from aemg.sessions.session import (
 from aemg.sessions.store import SessionStore, sessions_of
 
 __all__ = [
-    "HOP_S", "WINDOW_S", "Session", "SessionKey", "SessionStore", "TokenisedRecording", "labelled_windows", "load_session", "save_session",
-    "sessions_of", "tokenise_session",
+    "HOP_S", "WINDOW_S", "Session", "SessionKey", "SessionStore", "TokenisedRecording", "labelled_windows",
+    "load_session", "save_session", "sessions_of", "tokenise_session",
 ]

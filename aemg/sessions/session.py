@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aemg.errors import AEMGError, DataFileError
-from aemg.features import FEATURES, cut_windows, time_domain_between, log_covariances, time_domain, window_starts
+from aemg.features import FEATURES, cut_windows, log_covariances, time_domain, time_domain_between, window_starts
 from aemg.signals import Interval, Recording
 from aemg.tokenizer import ContractionTokenizer, Sentence, TokenizerConfig
 from aemg.topology import SLOTS, SpaceConfig, Unified, slot_weights, unify

@@ -4,4 +4,7 @@ from aemg.training.config import OptimConfig, RunConfig, TrainingDataConfig
 from aemg.training.loop import FitResult, fit
 from aemg.training.stages import pretrain, register_sessions, train_tokenizer
 
-__all__ = ["FitResult", "OptimConfig", "RunConfig", "TrainingDataConfig", "fit", "pretrain", "register_sessions", "train_tokenizer"]
+__all__ = [
+    "FitResult", "OptimConfig", "RunConfig", "TrainingDataConfig", "fit", "pretrain", "register_sessions",
+    "train_tokenizer",
+]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -65,12 +66,12 @@ class SentenceDataset(Dataset[TrainingBatch]):
                 first, last = recording.tokens
                 n = -(-(last - first) // config.sentence_tokens)
                 edges = np.linspace(0, last - first, n + 1).astype(int) if n else np.zeros(1, int)
-                self.pieces += [_Piece(s, r, int(a), int(b)) for a, b in zip(edges[:-1], edges[1:])]
+                self.pieces += [_Piece(s, r, int(a), int(b)) for a, b in itertools.pairwise(edges)]
 
     def __len__(self) -> int:
         return len(self.pieces)
 
-    def __getitem__(self, samples: Sequence[tuple[int, int]]) -> TrainingBatch:  # type: ignore[override]
+    def __getitem__(self, samples: Sequence[tuple[int, int]]) -> TrainingBatch:
         drawn = [np.random.default_rng((self._seed, epoch, sample)) for epoch, sample in samples]
         stretches = [self._stretch(self.pieces[sample]) for _, sample in samples]
         worn = [self._turn(rng, self._worn[self.pieces[s].session]) for rng, (_, s) in zip(drawn, samples)]

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from accelerate import Accelerator
@@ -27,11 +27,8 @@ from aemg.training.data import EpochSampler, SentenceDataset, TrainingBatch, fir
 logger = get_logger(__name__)
 
 
-class EpochEnd(Protocol):
-    """What a stage adds to the figures at the end of an epoch."""
-
-    def __call__(self, task: nn.Module, batch: TrainingBatch) -> dict[str, float]: ...
-
+# What a stage adds to the figures at the end of an epoch, given its task and the last batch.
+EpochEnd = Callable[[nn.Module, TrainingBatch], dict[str, float]]
 
 @dataclass(frozen=True)
 class FitResult:

@@ -8,12 +8,13 @@ from pathlib import Path
 import numpy as np
 from accelerate import Accelerator
 from accelerate.utils import set_seed
+from numpy.typing import NDArray
 from torch import nn
 from tqdm import tqdm
 
 from aemg.config import save_config
 from aemg.corpus import Corpus
-from aemg.datasets import DatasetInfo
+from aemg.datasets import DatasetInfo, crowd_of
 from aemg.errors import AEMGError, ConfigError
 from aemg.features import standardise
 from aemg.model import AEMG, CanonicalForearm, Seen
@@ -116,7 +117,7 @@ def canonical(joint: JointRegistration[SessionKey]) -> CanonicalForearm:
     return CanonicalForearm(joint.labels, tuple(np.round(joint.patterns, 4).tolist()))
 
 
-def _anchor_patterns(anchor: CanonicalForearm | None, known: Sequence[str]) -> np.ndarray | None:  # type: ignore[type-arg]
+def _anchor_patterns(anchor: CanonicalForearm | None, known: Sequence[str]) -> NDArray[np.float64] | None:
     if anchor is None or not set(anchor.labels) & set(known):
         return None
     patterns = np.asarray(anchor.patterns, dtype=float)
@@ -130,7 +131,7 @@ def _anchor_patterns(anchor: CanonicalForearm | None, known: Sequence[str]) -> n
 def excluded(info: DatasetInfo, subject: str, exclude: Mapping[str, Sequence[str]], infos: Mapping[str, DatasetInfo]) -> bool:
     """Whether a subject is left out, under this set's name or that of another set with the same people."""
     return any(
-        subject in subjects and (infos[name].crowd if name in infos else name) == info.crowd
+        subject in subjects and crowd_of(name, infos) == info.crowd
         for name, subjects in exclude.items()
     )
 
@@ -144,7 +145,7 @@ def _begin(config: RunConfig) -> Accelerator:
 
 
 def _several(accelerator: Accelerator) -> bool:
-    return accelerator.num_processes > 1
+    return int(accelerator.num_processes) > 1
 
 
 def _sessions(
@@ -168,11 +169,17 @@ def _sessions(
         if (data.sets is None or key.dataset in data.sets)
         and not excluded(infos[key.dataset], key.subject, data.exclude_people, infos)
     ]
+    if not keys:
+        raise AEMGError(f"no raw session of {data.corpus} is left to train on: look at data.sets and data.exclude_people")
     chosen = model.config if model is not None else config.model
     store = SessionStore(data.corpus, chosen.space, chosen.tokenizer)
     if accelerator.is_main_process:
         with tqdm(total=len(keys), desc="tokenising", unit="session") as bar:
-            store.ensure(keys, progress=lambda done, _: bar.update(done - bar.n))
+
+            def progress(done: int, total: int) -> None:
+                bar.update(done - bar.n)
+
+            store.ensure(keys, progress=progress)
     accelerator.wait_for_everyone()
     return store, keys
 
@@ -181,9 +188,9 @@ def _registration(
     store: SessionStore, keys: Sequence[SessionKey], data: TrainingDataConfig, anchor: CanonicalForearm | None = None
 ) -> JointRegistration[SessionKey]:
     sessions = [store.load(key) for key in keys]
-    joint = register_sessions(sessions, anchor)
-    if data.turns == "registered":
-        return joint
+    labelled = any(recording.intervals for session in sessions for recording in session.recordings)
+    if data.turns == "registered" and labelled:
+        return register_sessions(sessions, anchor)
     return JointRegistration({key: Worn() for key in keys}, (), np.zeros((0, 16, 4)), 0.0)
 
 

@@ -5,6 +5,8 @@ Letters: B sentences, N tokens, S slots, L samples.
 
 from __future__ import annotations
 
+import itertools
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -108,8 +110,8 @@ class MaskedCodeTask(nn.Module):
         self.tokenizer = [model.tokenizer.eval().requires_grad_(False)]  # in a list: frozen, no part of this module
 
     def forward(self, batch: TrainingBatch) -> Sums:
-        """Sums over this process's masked tokens: loss, hits among the first and first five guesses, cosine of the first guess to the true
-        code, count."""
+        """Sums over this process's masked tokens: loss, hits among the first and first five guesses, cosine of
+        the first guess to the true code, count."""
         self.tokenizer[0].to(batch.masked.device)
         with torch.no_grad():
             codes = self.tokenizer[0].quantise(batch.sentences).codes
@@ -159,5 +161,5 @@ def log_band_powers(waves: Tensor, lengths: Tensor) -> Tensor:
     power = torch.fft.rfft(waves.float(), n=64 if waves.shape[-1] <= 64 else None).abs() ** 2  # (B, N, S, F)
     power = power / lengths.clamp(min=1)[..., None, None]
     edges = torch.linspace(1, power.shape[-1], SPECTRUM_BANDS + 1).round().long().tolist()
-    bands = [power[..., a:b].mean(-1) for a, b in zip(edges[:-1], edges[1:])]
+    bands = [power[..., a:b].mean(-1) for a, b in itertools.pairwise(edges)]
     return torch.log(torch.stack(bands, dim=-1) + 0.05)
