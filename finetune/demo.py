@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from aemg import datasets
 from aemg.config import load_config
-from aemg.corpus import Corpus, prepare
+from aemg.corpus import Corpus, prepare, share_of_people
 from aemg.datasets import DatasetReader
 from aemg.errors import AEMGError
 from aemg.evaluation import EvaluationConfig, evaluate
@@ -45,15 +45,6 @@ def real(root: Path) -> Iterable[DatasetReader]:
             print(f"left out: {error}")
 
 
-def every_third(corpus: Corpus) -> dict[str, list[str]]:
-    """The people to test on, by set: every third, the same for sets with the same people."""
-    crowds: dict[str, set[str]] = {}
-    crowd_of = {info.name: info.crowd for info in corpus.infos}
-    for entry in corpus.recordings:
-        crowds.setdefault(crowd_of[entry.dataset], set()).add(entry.subject)
-    return {name: sorted(crowds[crowd])[::3] for name, crowd in crowd_of.items()}
-
-
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("runs/demo"), help="where all of it goes")
@@ -78,7 +69,7 @@ def run(out: Path, data: Path | None, epochs: int) -> None:
         with tqdm(desc=reader.info.name, unit="source") as bar:
             prepare(reader, corpus, progress=lambda done, total, bar=bar: step(bar, done, total))
     names = [reader.info.name for reader in readers]
-    tested = every_third(Corpus(corpus)) if data else {}
+    tested = share_of_people(Corpus(corpus), 0, 3) if data else {}
     train = [f"data.corpus={corpus}", f"optim.epochs={epochs}", "optim.batch=32"]
     train += [f"data.exclude_people={tested}"] if data else [f"data.sets={[n for n in names if n.endswith('pretrain')]}"]
     say(started, "2 of 6: stage 1, the neural codebook")

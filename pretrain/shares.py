@@ -9,20 +9,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from aemg.corpus import Corpus
+from aemg.corpus import Corpus, share_of_people
 from aemg.errors import AEMGError
 
 STAGES = {"tokenizer": "stage 1", "pretrain": "stage 2"}
-
-
-def left_out(corpus: Corpus, share: int, shares: int) -> dict[str, list[str]]:
-    """By set, every `shares`-th person, counted over all sets with the same people, so that they go together."""
-    crowds: dict[str, set[str]] = {}
-    crowd_of = {info.name: info.crowd for info in corpus.infos}
-    for entry in corpus.recordings:
-        crowds.setdefault(crowd_of[entry.dataset], set()).add(entry.subject)
-    of_crowd = {crowd: sorted(people)[share::shares] for crowd, people in crowds.items()}
-    return {name: of_crowd[crowd] for name, crowd in crowd_of.items() if of_crowd[crowd]}
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -42,7 +32,7 @@ def main(argv: list[str] | None = None) -> int:
     here = Path(__file__).resolve().parent.parent
     for share in range(arguments.shares) if arguments.only is None else arguments.only:
         folder = arguments.output / str(share)
-        people = left_out(corpus, share, arguments.shares)
+        people = share_of_people(corpus, share, arguments.shares)
         exclude = "{" + ", ".join(f"{name}: {[str(p) for p in who]}" for name, who in people.items()) + "}"
         for command, stage in STAGES.items():
             print(f"share {share}, {stage}", flush=True)

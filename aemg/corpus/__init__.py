@@ -7,10 +7,12 @@
 
 from aemg.corpus.corpus import Corpus
 from aemg.corpus.layout import RecordingEntry, SkippedSource
+from aemg.corpus.people import share_of_people
 from aemg.corpus.prepare import PrepareResult, prepare
 from aemg.corpus.store import Problem, verify
 from aemg.corpus.writer import CorpusWriter
 
 __all__ = [
-    "Corpus", "CorpusWriter", "PrepareResult", "Problem", "RecordingEntry", "SkippedSource", "prepare", "verify",
+    "Corpus", "CorpusWriter", "PrepareResult", "Problem", "RecordingEntry", "SkippedSource", "prepare",
+    "share_of_people", "verify",
 ]

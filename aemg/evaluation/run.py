@@ -20,7 +20,8 @@ import numpy as np
 from aemg import datasets
 from aemg.config import save_config, to_mapping
 from aemg.corpus import Corpus, prepare
-from aemg.errors import AEMGError, ConfigError
+from aemg.datasets.base import sha256_of
+from aemg.errors import AEMGError, ConfigError, DataFileError
 from aemg.evaluation.certificate import FoldFacts, certificate
 from aemg.evaluation.config import EvaluationConfig
 from aemg.evaluation.controls import TARGET_DATA
@@ -84,6 +85,10 @@ def _claim(config: EvaluationConfig, few_shot: bool) -> None:
     """Refuses to mix folds of different configurations in one folder."""
     settings = {k: v for k, v in to_mapping(config).items() if k not in ("jobs", "output", "max_folds")}
     settings["few_shot"] = few_shot
+    for path in config.encoders:
+        if not (path / "model.safetensors").is_file():
+            raise DataFileError(path, "an encoder's folder (or encoder=none)", "no model.safetensors there")
+    settings["weights"] = [sha256_of(path / "model.safetensors") for path in config.encoders]
     kept = config.output / "folds" / "settings.json"
     if kept.exists() and json.loads(kept.read_text()) != settings:
         raise ConfigError(

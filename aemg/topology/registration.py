@@ -170,7 +170,9 @@ class TurnJudge:
         sources: how the source sessions were worn, for the prior.
         evidence: how many independent observations a session counts for against the prior; windows overlap
             and follow each other closely, so that it is far below their number.
-        margin: least lead in log posterior over the prior's favourite; below it the favourite is kept.
+        margin: least lead in log posterior over the prior's favourite; below it the favourite is kept. It is kept as well
+            where the session fits the sources' model under no way of wearing: where its windows are less likely than the
+            sources' by more than one nat a feature, they show other things than these movements.
     """
 
     def __init__(
@@ -192,25 +194,30 @@ class TurnJudge:
         self._precision = np.linalg.inv(covariance)
         self._log_prior = turn_log_prior(sources)
         self._evidence, self._margin = evidence, margin
+        self._least = self._judged(flat)[0] - flat.shape[1]
 
     def register(self, features: NDArray[np.float32]) -> Registered:
         """The most probable way of wearing of one session, given (W, S, F) standardised within it."""
-        scores = np.array([self._evidence_of(features[:, order]) for order in _ORDERS])  # (G,)
-        log_posterior = self._evidence * scores + self._log_prior
+        judged = np.array([self._judged(features[:, order].reshape(len(features), -1)) for order in _ORDERS])  # (G, 2)
+        log_posterior = self._evidence * judged.sum(axis=1) + self._log_prior
+        strange = judged[:, 0].max() < self._least
+        if strange:
+            log_posterior = self._log_prior.copy()
         log_posterior -= logsumexp(log_posterior)
         best, favourite = int(np.argmax(log_posterior)), int(np.argmax(self._log_prior))
-        abstained = best != favourite and bool(log_posterior[best] - log_posterior[favourite] < self._margin)
+        thin = best != favourite and log_posterior[best] - log_posterior[favourite] < self._margin
+        abstained = bool(strange or thin)
         return Registered(WAYS[favourite if abstained else best], np.exp(log_posterior), abstained)
 
-    def _evidence_of(self, features: NDArray[np.float32]) -> float:
-        """Mean log-likelihood a feature plus mutual information between window and movement, in nats."""
-        flat = features.reshape(len(features), -1).astype(np.float64)
+    def _judged(self, flat: NDArray[np.floating]) -> tuple[float, float]:
+        """Of windows (W, S * F), in nats: mean log-likelihood up to a constant, and mutual information of window and
+        movement."""
         projected = flat @ self._precision
         log_joint = projected @ self._means.T - 0.5 * np.einsum("kf,kf->k", self._means @ self._precision, self._means)
         log_likelihood = logsumexp(log_joint, axis=1) - 0.5 * np.einsum("wf,wf->w", projected, flat)
         posterior = np.exp(log_joint - logsumexp(log_joint, axis=1, keepdims=True))
         information = _entropy(posterior.mean(axis=0)) - _entropy(posterior).mean()
-        return float(log_likelihood.mean() + information)
+        return float(log_likelihood.mean()), float(information)
 
 
 def turn_log_prior(sources: Sequence[Worn]) -> NDArray[np.float64]:

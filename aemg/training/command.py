@@ -47,6 +47,7 @@ def stage_command(
     parser.add_argument("overrides", nargs="*", metavar="key.sub=value", help="changes to the configuration")
     arguments = parser.parse_intermixed_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
+    logging.getLogger("accelerate").setLevel(logging.WARNING)
     try:
         config = load_config(RunConfig, arguments.config, arguments.overrides)
         result = stage(config)

@@ -62,7 +62,8 @@ def make_accelerator(config: RunConfig) -> Accelerator:
             import os
 
             os.environ.setdefault("WANDB_MODE", "offline")
-        accelerator.init_trackers(config.tracking.project)
+        config.output.mkdir(parents=True, exist_ok=True)
+        accelerator.init_trackers(config.tracking.project, init_kwargs={"wandb": {"dir": str(config.output)}})
     return accelerator
 
 
