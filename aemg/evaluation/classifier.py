@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from aemg.evaluation.config import FinetuneConfig
+from aemg.evaluation.config import FewShotConfig, FinetuneConfig, SelfTrainingConfig
 from aemg.evaluation.trials import Trial
 from aemg.features import FEATURES
 from aemg.model import AEMG, SentenceBatch, Stretch, collate, stretch_of
@@ -81,18 +81,16 @@ def adapt_classifier(
     target: Examples,
     sources: Examples,
     config: FinetuneConfig,
-    *,
-    steps: int,
-    lr: float,
-    batch: int,
+    adaptation: FewShotConfig | SelfTrainingConfig,
     seed: int,
 ) -> SentenceClassifier:
     """A copy that has learnt from the target's trials as well; half of every batch is the sources', against forgetting."""
     torch.manual_seed(seed)
     adapted = copy.deepcopy(classifier)
     rng = np.random.default_rng((seed, 3))
+    lr, batch = adaptation.lr, adaptation.batch
     optimizer = _optimizer(adapted, lr, lr, config.weight_decay)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _one_cycle(step, steps))
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _one_cycle(step, adaptation.steps))
     adapted.train()
     both = Examples(
         [*sources.sessions, *target.sessions],
@@ -101,12 +99,48 @@ def adapt_classifier(
     )
     shift = len(sources.sessions)
     moved = [_moved(t, shift) for t in target.trials]
-    for _ in range(steps):
+    for _ in range(adaptation.steps):
         chosen = [moved[i] for i in rng.integers(len(moved), size=batch // 2)]
         chosen += [sources.trials[i] for i in rng.integers(len(sources.trials), size=batch - batch // 2)]
         _update(adapted, both, chosen, config, rng, optimizer)
         schedule.step()
     return adapted.eval()
+
+
+def self_train(
+    classifier: SentenceClassifier,
+    target: Examples,
+    sources: Examples,
+    config: FinetuneConfig,
+    adaptation: SelfTrainingConfig,
+    seed: int,
+) -> SentenceClassifier:
+    """A copy that has learnt from the target's trials without their labels: round by round, its own surest decisions."""
+    for _ in range(adaptation.rounds):
+        believed = surest(predict_trials(classifier, target), adaptation.share)
+        labelled = [replace(target.trials[i], label=label) for i, label in believed.items()]
+        classifier = adapt_classifier(classifier, target.of(labelled), sources, config, adaptation, seed)
+    return classifier
+
+
+def surest(log_probabilities: NDArray[np.float32], share: float) -> dict[int, int]:
+    """The surest part of the trials that are decided for each movement.
+
+    Args:
+        log_probabilities: (n, K).
+        share: of each movement's trials, rounded up.
+
+    Returns:
+        Movement by trial.
+    """
+    guess = log_probabilities.argmax(axis=1)
+    sure = log_probabilities.max(axis=1) - np.logaddexp.reduce(log_probabilities, axis=1)
+    chosen: dict[int, int] = {}
+    for movement in np.unique(guess):
+        trials = np.flatnonzero(guess == movement)
+        kept = trials[np.argsort(-sure[trials], kind="stable")][: int(np.ceil(share * len(trials)))]
+        chosen.update({int(i): int(movement) for i in kept})
+    return dict(sorted(chosen.items()))
 
 
 @dataclass(frozen=True)
@@ -118,6 +152,21 @@ class Predictions:
     windows: NDArray[np.float32]
     isolated: NDArray[np.float32]
     trial_of_window: NDArray[np.int64]
+
+
+@torch.no_grad()
+def predict_trials(classifier: SentenceClassifier, examples: Examples) -> NDArray[np.float32]:
+    """Log-probabilities of trials (n, K), up to a constant each."""
+    rows = []
+    for start in range(0, len(examples.trials), _AT_ONCE):
+        trials = examples.trials[start : start + _AT_ONCE]
+        batch = collate(
+            [_stretch(examples, t, t.start_s, t.end_s) for t in trials], [examples.worn[t.session] for t in trials]
+        )
+        tokens, sentence = classifier(batch)
+        count = batch.valid.sum(1, keepdim=True).clamp(min=1)
+        rows.append(sentence.log_softmax(-1) + (tokens.log_softmax(-1) * batch.valid[..., None]).sum(1) / count)
+    return torch.cat(rows).numpy()
 
 
 @torch.no_grad()

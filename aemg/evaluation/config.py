@@ -71,6 +71,24 @@ class FinetuneConfig:
 
 
 @dataclass(frozen=True)
+class SelfTrainingConfig:
+    """Adaptation to the test subject's unlabelled trials: the surest decisions of each movement become labels.
+
+    Args:
+        rounds: of deciding and learning; 0 for none.
+        share: of the trials decided for a movement that are believed, the surest ones.
+        steps, lr, batch: of each round; half of a batch is the sources'.
+    """
+
+    __pydantic_config__ = STRICT
+    rounds: int = 2
+    share: float = 0.5
+    steps: int = 50
+    lr: float = 1e-3
+    batch: int = 32
+
+
+@dataclass(frozen=True)
 class FewShotConfig:
     """Adaptation to the target's first repetitions; tested on the last ones, the same for every fraction.
 
@@ -95,6 +113,7 @@ class EvaluationConfig:
         encoder: a model's folder, or several, of which each fold takes the first that has not seen its test subject;
             "none" for a network from random start alone.
         registration: bring every session to one frame, the test subject's from unlabelled signal.
+        self_training: from the test subject's unlabelled trials.
         seeds: of initialisation and order; each fold is run with each.
         controls: which to run beside.
         size: of the network where there is no encoder.
@@ -109,6 +128,7 @@ class EvaluationConfig:
     data: EvaluationDataConfig = field(default_factory=EvaluationDataConfig)
     registration: bool = True
     finetune: FinetuneConfig = field(default_factory=FinetuneConfig)
+    self_training: SelfTrainingConfig = field(default_factory=SelfTrainingConfig)
     fewshot: FewShotConfig = field(default_factory=FewShotConfig)
     seeds: tuple[int, ...] = (0,)
     controls: tuple[Control, ...] = CONTROLS

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,8 @@ from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
 from aemg.errors import AEMGError
-from aemg.evaluation.classifier import Examples, Predictions
+from aemg.evaluation.classifier import Examples, Predictions, surest
+from aemg.evaluation.config import SelfTrainingConfig
 from aemg.features import standardise
 from aemg.sessions import Session
 from aemg.topology import Worn
@@ -98,6 +99,26 @@ def predict_control(control: str, fitted: LinearControl, target: Examples, class
         owners += [i] * len(rows[-1])
     windows = np.concatenate(rows)
     return Predictions(np.stack([r.mean(axis=0) for r in rows]), windows, windows, np.array(owners, dtype=np.int64))
+
+
+def self_train_control(
+    control: str, sources: Examples, target: Examples, classes: int, adaptation: SelfTrainingConfig
+) -> Predictions:
+    """A control that learns from the target's trials without their labels, as `aemg.evaluation.classifier.self_train`
+    does; its surest trials are repeated until they weigh as much as the sources."""
+    predictions = predict_control(control, fit_control(control, sources), target, classes)
+    for _ in range(adaptation.rounds):
+        believed = surest(predictions.trials, adaptation.share)
+        shift = len(sources.sessions)
+        own = [
+            replace(target.trials[i], label=label, session=target.trials[i].session + shift) for i, label in believed.items()
+        ]
+        repeats = max(1, len(sources.trials) // max(1, len(own)))
+        both = Examples(
+            [*sources.sessions, *target.sessions], [*sources.worn, *target.worn], [*sources.trials, *(own * repeats)]
+        )
+        predictions = predict_control(control, fit_control(control, both), target, classes)
+    return predictions
 
 
 def in_context(predictions: Predictions) -> Predictions:

@@ -16,9 +16,9 @@ from aemg.corpus import Corpus
 from aemg.datasets import DatasetInfo
 from aemg.errors import AEMGError
 from aemg.evaluation.certificate import fold_facts, saw
-from aemg.evaluation.classifier import Examples, SentenceClassifier, adapt_classifier, predict, train_classifier
+from aemg.evaluation.classifier import Examples, SentenceClassifier, adapt_classifier, predict, self_train, train_classifier
 from aemg.evaluation.config import EvaluationConfig
-from aemg.evaluation.controls import accuracies, fit_control, in_context, predict_control
+from aemg.evaluation.controls import accuracies, fit_control, in_context, predict_control, self_train_control
 from aemg.evaluation.metrics import confusion_matrix
 from aemg.evaluation.trials import few_shot_split, trials_of
 from aemg.features import standardise
@@ -74,6 +74,9 @@ def run_fold(fold: Fold, config: EvaluationConfig) -> dict[str, Any]:
     truth = [t.label for t in test.trials]
     result: dict[str, Any] = {"methods": {}, "few_shot": {}}
     for name, network in networks.items():
+        if config.self_training.rounds:
+            result["methods"][f"{name}-not-self-trained"] = accuracies(predict(network, test), truth)
+            network = self_train(network, test, train, config.finetune, config.self_training, fold.seed)
         predictions = predict(network, test)
         result["methods"][name] = accuracies(predictions, truth)
         if "confusion" not in result:
@@ -136,10 +139,8 @@ def few_shot(
             test.of([test.trials[i] for i in chosen]),
             train,
             config.finetune,
-            steps=config.fewshot.steps,
-            lr=config.fewshot.lr,
-            batch=config.fewshot.batch,
-            seed=seed,
+            config.fewshot,
+            seed,
         )
         points[f"{fraction:g}"] = accuracies(predict(adapted, tested), truth)
     return points
@@ -191,6 +192,9 @@ def _controls(
         found[control] = accuracies(predictions, truth)
         if registered:
             found[f"{control}-trial"] = accuracies(in_context(predictions), truth)
+        if control == "td-lda-registered" and config.self_training.rounds:
+            predictions = self_train_control(control, train, test, classes, config.self_training)
+            found[f"{control}-self-trained"] = accuracies(in_context(predictions), truth)
     return found
 
 

@@ -201,9 +201,10 @@ def _write(path: Path, values: Mapping[str, Any]) -> None:
 
 
 def _report(config: EvaluationConfig, results: Sequence[dict[str, Any]], few_shot: bool) -> dict[str, Any]:
-    unlabelled = "registration and standardisation of amplitudes over the session"
-    if not config.registration:
-        unlabelled = "standardisation of amplitudes over the session"
+    uses = ["registration"] if config.registration else []
+    uses += ["standardisation of features over the session"]
+    uses += ["self-training on the trials, whose bounds are known"] if config.self_training.rounds else []
+    unlabelled = ", ".join(uses)
     sets = {name: _set_report([r for r in results if r["dataset"] == name]) for name in config.data.sets}
     facts = [_facts(r["facts"]) for r in results if r["seed"] == config.seeds[0]]
     means = {m: float(np.mean([s["zero_shot"][m]["mean"] for s in sets.values()])) for m in METRICS}
@@ -233,8 +234,8 @@ def _set_report(results: Sequence[dict[str, Any]]) -> dict[str, Any]:
     controls = {
         m: {
             **values,
-            "target_data": TARGET_DATA.get(m.removesuffix("-trial"), "unlabelled"),
-            "context": "trial" if m.endswith("-trial") or m == "random-init" else "window",
+            "target_data": TARGET_DATA.get(m, "unlabelled"),
+            "context": "window" if m in TARGET_DATA and m != "random-init" else "trial",
             "versus": {
                 k: asdict(compare(ours[k]["per_subject"], values[k]["per_subject"])) for k in METRICS
             },
