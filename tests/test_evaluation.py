@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from aemg.corpus import Corpus, prepare
 from aemg.errors import AEMGError, ConfigError
 from aemg.evaluation import METRICS, EvaluationConfig, evaluate, fold
-from aemg.evaluation.classifier import Examples, predict, train_classifier
+from aemg.evaluation.classifier import Examples, predict, surest, train_classifier
 from aemg.evaluation.config import CONTROLS, EvaluationDataConfig, FewShotConfig, FinetuneConfig
 from aemg.evaluation.controls import accuracies, fit_control, in_context, predict_control, window_features
 from aemg.evaluation.fold import Fold, run_fold
@@ -478,3 +478,24 @@ def test_nothing_of_the_target_leaks_into_training(tmp_path: Path, monkeypatch: 
     random = found()
     assert max(random.values()) < 0.5 and np.mean(list(random.values())) < 0.4, random
     assert np.mean(list(true.values())) > 0.5, (true, random)
+
+
+@given(
+    st.integers(1, 40).flatmap(
+        lambda n: st.lists(st.lists(st.floats(-9, 0), min_size=3, max_size=3), min_size=n, max_size=n)
+    ),
+    st.floats(0.1, 1.0),
+)
+@settings(max_examples=50, deadline=None)
+def test_the_surest_trials_of_each_movement_are_believed(rows: list[list[float]], share: float) -> None:
+    scores = np.array(rows, dtype=np.float32)
+    believed = surest(scores, share)
+    guess = scores.argmax(axis=1)
+    sure = scores.max(axis=1) - np.logaddexp.reduce(scores, axis=1)
+    for movement in np.unique(guess):
+        trials = np.flatnonzero(guess == movement)
+        kept = [i for i in believed if guess[i] == movement]
+        assert len(kept) == int(np.ceil(share * len(trials)))
+        left = [i for i in trials if i not in believed]
+        assert not left or min(sure[kept]) >= max(sure[left])
+    assert all(label == guess[i] for i, label in believed.items())
