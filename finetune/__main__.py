@@ -47,7 +47,7 @@ def main(argv: list[str] | None = None) -> int:
     arguments = parser.parse_intermixed_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     state = PartialState()
-    bar = tqdm(disable=not state.is_main_process)
+    bar = tqdm(disable=not state.is_main_process, miniters=1)
 
     def progress(what: str, done: int, total: int) -> None:
         if bar.desc != f"{what}: ":

@@ -17,7 +17,7 @@ from types import SimpleNamespace
 import h5py
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -154,6 +154,7 @@ def test_a_window_beyond_the_recording_is_refused(tmp_path: Path, window: tuple[
     step=st.floats(1e-9, 1e3), low=st.integers(-32000, 0), high=st.integers(0, 32000), seed=st.integers(0, 9),
     in_32_bit=st.booleans(),
 )
+@example(step=0.008, low=-125, high=0, seed=0, in_32_bit=True)
 @settings(max_examples=80, deadline=None)
 def test_adc_counts_are_found_whatever_their_step(
     step: float, low: int, high: int, seed: int, in_32_bit: bool

@@ -370,9 +370,22 @@ def test_each_fold_takes_an_encoder_that_has_not_seen_its_subject(corpus: Path, 
     model.seen = replace(model.seen, people={"sim-myo": ("P01", "P02")})
     model.save_pretrained(seen_all)
     config = EvaluationConfig(encoder=(seen_all, part))
-    assert fold.choose_encoder(config, infos["sim-myo"], "P01", infos) == part
-    assert fold.choose_encoder(config, infos["sim-myo"], "P03", infos) == seen_all
-    assert fold.choose_encoder(EvaluationConfig(encoder=Path("none")), infos["sim-myo"], "P01", infos) is None
+    assert fold.choose_encoder(config, infos["sim-myo"], "P01", infos, frozenset()) == part
+    assert fold.choose_encoder(config, infos["sim-myo"], "P03", infos, frozenset()) == seen_all
+    assert fold.choose_encoder(EvaluationConfig(encoder=Path("none")), infos["sim-myo"], "P01", infos, frozenset()) is None
+
+
+def test_an_encoder_that_saw_a_file_under_another_name_is_passed_over(corpus: Path, runs: Path, tmp_path: Path) -> None:
+    infos = {info.name: info for info in Corpus(corpus).infos}
+    model = AEMG.from_pretrained(runs / "pretrain" / "model")
+    model.seen = replace(model.seen, people={"somewhere-else": ("7",)})
+    model.save_pretrained(tmp_path / "renamed")
+    model.seen = replace(model.seen, files=frozenset())
+    model.save_pretrained(tmp_path / "clean")
+    model = AEMG.from_pretrained(tmp_path / "renamed")
+    config = EvaluationConfig(encoder=(tmp_path / "renamed", tmp_path / "clean"))
+    a_file = frozenset([min(model.seen.files)])
+    assert fold.choose_encoder(config, infos["sim-myo"], "P03", infos, a_file) == tmp_path / "clean"
 
 
 def test_few_shot_starts_from_zero(corpus: Path, runs: Path, tmp_path: Path) -> None:

@@ -101,7 +101,7 @@ def _refined(values: NDArray[np.float64], gaps: NDArray[np.float64], rough: floa
     if counts.min() == 0:
         return None
     exact = magnitudes.astype(np.float32)
-    below = (magnitudes + np.nextafter(exact, np.float32(0))) / 2  # where rounding to float32 turns to the neighbour
-    above = magnitudes + (magnitudes - np.nextafter(exact, np.float32(0))) / 2
+    below = (magnitudes + np.nextafter(exact, np.float32(0))) / 2  # where rounding to float32 turns to a neighbour
+    above = (magnitudes + np.nextafter(exact, np.float32(np.inf))) / 2
     low, high = float((below / counts).max()), float((above / counts).min())
     return (low + high) / 2 if low <= high else None

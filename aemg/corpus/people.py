@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from aemg.corpus.corpus import Corpus
+from aemg.datasets import crowd_of
 
 
 def share_of_people(corpus: Corpus, share: int, shares: int) -> dict[str, list[str]]:
@@ -14,9 +15,10 @@ def share_of_people(corpus: Corpus, share: int, shares: int) -> dict[str, list[s
     Returns:
         Subjects by set, sets whose share is empty left out.
     """
-    crowd_of = {info.name: info.crowd for info in corpus.infos}
+    cards = {info.name: info for info in corpus.infos}
+    crowd = {name: crowd_of(name, cards) for name in cards}
     crowds: dict[str, set[str]] = {}
     for entry in corpus.recordings:
-        crowds.setdefault(crowd_of[entry.dataset], set()).add(entry.subject)
-    chosen = {crowd: sorted(people)[share::shares] for crowd, people in crowds.items()}
-    return {name: chosen[crowd] for name, crowd in crowd_of.items() if chosen.get(crowd)}
+        crowds.setdefault(crowd[entry.dataset], set()).add(entry.subject)
+    chosen = {name: sorted(people)[share::shares] for name, people in crowds.items()}
+    return {name: chosen[crowd[name]] for name in cards if chosen.get(crowd[name])}

@@ -69,7 +69,10 @@ def _entry(name: str) -> tuple[DatasetInfo, _Opener]:
 
 
 def crowd_of(name: str, cards: Mapping[str, DatasetInfo]) -> str:
-    """Whose people a set names: from its card among those given, else from the known sets, else itself."""
-    if name in cards:
-        return cards[name].crowd
-    return info(name).crowd if name in names() else name
+    """Whose people a set names: as known here, else from its card among those given, else itself.
+
+    A corpus keeps the card of the day it was prepared, which may not know of a later set with the same people.
+    """
+    if name in names():
+        return info(name).crowd
+    return cards[name].crowd if name in cards else name

@@ -68,7 +68,7 @@ def fold_facts(
 def saw(seen: Seen, info: DatasetInfo, subject: str, infos: dict[str, DatasetInfo]) -> bool:
     """Whether a model has seen a person, under this set's name or that of another set with the same people."""
     return any(
-        subject in people and crowd_of(name, infos) == info.crowd
+        subject in people and crowd_of(name, infos) == crowd_of(info.name, infos)
         for name, people in seen.people.items()
     )
 

@@ -52,7 +52,7 @@ def run_fold(fold: Fold, config: EvaluationConfig) -> dict[str, Any]:
     started = time.monotonic()
     infos = {info.name: info for info in Corpus(fold.corpus).infos}
     info = infos[fold.dataset]
-    encoder = choose_encoder(config, info, fold.subject, infos)
+    encoder = choose_encoder(config, info, fold.subject, infos, _files(fold, config))
     pretrained = AEMG.from_pretrained(encoder) if encoder else None
     model_config = pretrained.config if pretrained else fresh_config(config)
     store = SessionStore(fold.corpus, model_config.space, model_config.tokenizer)
@@ -114,15 +114,15 @@ def fresh_config(config: EvaluationConfig) -> AEMGConfig:
 
 
 def choose_encoder(
-    config: EvaluationConfig, info: DatasetInfo, subject: str, infos: dict[str, DatasetInfo]
+    config: EvaluationConfig, info: DatasetInfo, subject: str, infos: dict[str, DatasetInfo], files: frozenset[str]
 ) -> Path | None:
-    """The first encoder that has not seen the subject; the first of all where each has (the certificate says so)."""
-    if not config.encoders:
-        return None
+    """The first encoder that has seen neither the subject nor one of the subject's files (by sha256); the first of all
+    where each has, and the certificate says so."""
     for path in config.encoders:
-        if not saw(AEMG.from_pretrained(path).seen, info, subject, infos):
+        seen = AEMG.from_pretrained(path).seen
+        if not saw(seen, info, subject, infos) and not files & seen.files:
             return path
-    return config.encoders[0]
+    return config.encoders[0] if config.encoders else None
 
 
 def few_shot(
@@ -144,6 +144,13 @@ def few_shot(
         )
         points[f"{fraction:g}"] = accuracies(predict(adapted, tested), truth)
     return points
+
+
+def _files(fold: Fold, config: EvaluationConfig) -> frozenset[str]:
+    """sha256 of the test subject's native files."""
+    model = AEMG.from_pretrained(config.encoders[0]).config if config.encoders else fresh_config(config)
+    store = SessionStore(fold.corpus, model.space, model.tokenizer)
+    return frozenset(r.sha256 for key in _keys(fold) if key.subject == fold.subject for r in store.load(key).recordings)
 
 
 def _keys(fold: Fold) -> list[SessionKey]:

@@ -131,7 +131,7 @@ def _anchor_patterns(anchor: CanonicalForearm | None, known: Sequence[str]) -> N
 def excluded(info: DatasetInfo, subject: str, exclude: Mapping[str, Sequence[str]], infos: Mapping[str, DatasetInfo]) -> bool:
     """Whether a subject is left out, under this set's name or that of another set with the same people."""
     return any(
-        subject in subjects and crowd_of(name, infos) == info.crowd
+        subject in subjects and crowd_of(name, infos) == crowd_of(info.name, infos)
         for name, subjects in exclude.items()
     )
 
