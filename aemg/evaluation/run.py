@@ -104,21 +104,18 @@ def _corpus(config: EvaluationConfig, name: str, progress: Progress) -> Path:
     root = config.data.root
     if root is None:
         raise ConfigError("data.root=DIR is missing: the folder of the native files, or of prepared sets (*.h5)")
-    if (root / f"{name}.h5").exists():
-        return root
-    cache = _cache(config)
-    if not (cache / f"{name}.h5").exists():
-        prepare(datasets.open(name, root), cache, progress=lambda done, total: progress(f"preparing {name}", done, total))
-    return cache
-
-
-def _cache(config: EvaluationConfig) -> Path:
-    return config.data.cache or config.output / "cache"
+    place = _place(config, name)
+    if not (place / f"{name}.h5").exists():
+        prepare(datasets.open(name, root), place, progress=lambda done, total: progress(f"preparing {name}", done, total))
+    return place
 
 
 def _place(config: EvaluationConfig, name: str) -> Path:
+    """Where the prepared set lies, or will: at the root, else in the cache."""
     root = config.data.root
-    return root if root is not None and (root / f"{name}.h5").exists() else _cache(config)
+    if root is not None and (root / f"{name}.h5").exists():
+        return root
+    return config.data.cache or config.output / "cache"
 
 
 def _tokenise(config: EvaluationConfig, corpus: Path, progress: Progress) -> None:
