@@ -24,6 +24,7 @@ LEVELS = (
     {"sessions"},
     {"model"},
     {"training"},
+    {"neuromotor"},
     {"evaluation"},
     {"report"},
 )
