@@ -22,7 +22,7 @@ from aemg.evaluation.controls import accuracies, fit_control, in_context, predic
 from aemg.evaluation.metrics import confusion_matrix
 from aemg.evaluation.trials import few_shot_split, trials_of
 from aemg.features import standardise
-from aemg.model import AEMG, SIZES, AEMGConfig
+from aemg.model import AEMG, SIZES, AEMGConfig, ModelCard
 from aemg.sessions import Session, SessionKey, SessionStore, labelled_windows, sessions_of
 from aemg.topology import Registered, TurnJudge, Worn
 from aemg.training import register_sessions
@@ -119,7 +119,7 @@ def choose_encoder(
     """The first encoder that has seen neither the subject nor one of the subject's files (by sha256); the first of all
     where each has, and the certificate says so."""
     for path in config.encoders:
-        seen = AEMG.from_pretrained(path).seen
+        seen = ModelCard.read(path).seen
         if not saw(seen, info, subject, infos) and not files & seen.files:
             return path
     return config.encoders[0] if config.encoders else None
@@ -148,7 +148,7 @@ def few_shot(
 
 def _files(fold: Fold, config: EvaluationConfig) -> frozenset[str]:
     """sha256 of the test subject's native files."""
-    model = AEMG.from_pretrained(config.encoders[0]).config if config.encoders else fresh_config(config)
+    model = ModelCard.read(config.encoders[0]).config if config.encoders else fresh_config(config)
     store = SessionStore(fold.corpus, model.space, model.tokenizer)
     return frozenset(r.sha256 for key in _keys(fold) if key.subject == fold.subject for r in store.load(key).recordings)
 

@@ -27,7 +27,7 @@ from aemg.evaluation.config import EvaluationConfig
 from aemg.evaluation.controls import TARGET_DATA
 from aemg.evaluation.fold import Fold, fresh_config, run_fold
 from aemg.evaluation.metrics import accuracy, compare
-from aemg.model import AEMG
+from aemg.model import ModelCard
 from aemg.sessions import SessionStore, sessions_of
 
 METRICS = ("window_accuracy", "trial_accuracy", "window_accuracy_isolated")
@@ -120,7 +120,7 @@ def _place(config: EvaluationConfig, name: str) -> Path:
 
 def _tokenise(config: EvaluationConfig, corpus: Path, progress: Progress) -> None:
     """All sessions of the sets in this corpus under every encoder's setting."""
-    settings = [AEMG.from_pretrained(path).config for path in config.encoders] or [fresh_config(config)]
+    settings = [ModelCard.read(path).config for path in config.encoders] or [fresh_config(config)]
     for setting in {json.dumps([to_mapping(s.space), to_mapping(s.tokenizer)]): s for s in settings}.values():
         names = {name for name in config.data.sets if _place(config, name) == corpus}
         keys = [

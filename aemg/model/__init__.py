@@ -1,10 +1,10 @@
 """The network: neuro-syntax transformer, neural codebook, and AEMG that joins them."""
 
-from aemg.model.aemg import AEMG, CanonicalForearm, NeuralTokenizer, Seen
+from aemg.model.aemg import AEMG, CanonicalForearm, ModelCard, NeuralTokenizer, Seen
 from aemg.model.batch import SentenceBatch, Stretch, collate, stretch_of, windows_within
 from aemg.model.config import SIZES, AEMGConfig, NetworkConfig
 
 __all__ = [
-    "AEMG", "SIZES", "AEMGConfig", "CanonicalForearm", "NetworkConfig", "NeuralTokenizer", "Seen", "SentenceBatch", "Stretch",
-    "collate", "stretch_of", "windows_within",
+    "AEMG", "SIZES", "AEMGConfig", "CanonicalForearm", "ModelCard", "NetworkConfig", "NeuralTokenizer", "Seen", "SentenceBatch",
+    "Stretch", "collate", "stretch_of", "windows_within",
 ]

@@ -51,6 +51,45 @@ class CanonicalForearm:
     patterns: tuple[Any, ...] = ()
 
 
+@dataclass(frozen=True)
+class ModelCard:
+    """What a saved model says of itself, read without its weights."""
+
+    config: AEMGConfig
+    seen: Seen
+    forearm: CanonicalForearm
+    stage: str
+
+    @classmethod
+    def read(cls, path: str | Path) -> ModelCard:
+        """The card in a model's folder.
+
+        Raises:
+            DataFileError: a file is missing or damaged.
+        """
+        folder = Path(path)
+        config_file = folder / "config.json"
+        if not config_file.is_file():
+            raise DataFileError(folder, "a folder with config.json and model.safetensors", "no config.json there")
+        try:
+            card = json.loads(config_file.read_text())
+            seen = json.loads((folder / "seen.json").read_text())
+            return cls(
+                from_mapping(AEMGConfig, card["config"], source=str(config_file)),
+                Seen(
+                    {name: tuple(people) for name, people in seen["people"].items()},
+                    frozenset(seen["files"]),
+                    seen["licences"],
+                ),
+                CanonicalForearm(tuple(card["forearm"]["labels"]), tuple(card["forearm"]["patterns"])),
+                card["stage"],
+            )
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            if isinstance(error, AEMGError):
+                raise
+            raise DataFileError(folder, "config.json and seen.json of an AEMG model", repr(error)) from error
+
+
 class NeuralTokenizer(nn.Module):
     """Stage 1: encoder, codebook and the decoder that reconstructs tokens from codes."""
 
@@ -150,26 +189,8 @@ class AEMG(nn.Module):
             DataFileError: a file is missing or damaged, or does not fit the others.
         """
         folder = Path(path)
-        config_file = folder / "config.json"
-        if not config_file.is_file():
-            raise DataFileError(folder, "a folder with config.json and model.safetensors", "no config.json there")
-        try:
-            card = json.loads(config_file.read_text())
-            seen = json.loads((folder / "seen.json").read_text())
-            model = cls(
-                from_mapping(AEMGConfig, card["config"], source=str(config_file)),
-                seen=Seen(
-                    {name: tuple(people) for name, people in seen["people"].items()},
-                    frozenset(seen["files"]),
-                    seen["licences"],
-                ),
-                forearm=CanonicalForearm(tuple(card["forearm"]["labels"]), tuple(card["forearm"]["patterns"])),
-                stage=card["stage"],
-            )
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            if isinstance(error, AEMGError):
-                raise
-            raise DataFileError(folder, "config.json and seen.json of an AEMG model", repr(error)) from error
+        card = ModelCard.read(folder)
+        model = cls(card.config, seen=card.seen, forearm=card.forearm, stage=card.stage)
         weights = folder / "model.safetensors"
         try:
             model.load_state_dict(load_file(weights))
@@ -195,4 +216,4 @@ class AEMG(nn.Module):
         return torch.cat(found) if found else torch.zeros(0, width)
 
 
-__all__ = ["AEMG", "CanonicalForearm", "NeuralTokenizer", "Seen"]
+__all__ = ["AEMG", "CanonicalForearm", "ModelCard", "NeuralTokenizer", "Seen"]
