@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
-from aemg.datasets import biopatrec, flexemg, kanoga, laval_3dc, laval_myo, uci_gestures, unibo
+from aemg.datasets import biopatrec, flexemg, kanoga, laval_3dc, laval_myo, meta, uci_gestures, unibo
 from aemg.datasets.base import DatasetInfo, DatasetReader
 from aemg.errors import AEMGError
 
@@ -36,6 +36,9 @@ _SETS: Final[dict[str, tuple[DatasetInfo, _Opener]]] = {
     "flexemg": (flexemg.INFO, flexemg.open_set),
     "laval-myo": (laval_myo.INFO, laval_myo.open_set),
     "unibo-inail": (unibo.INFO, unibo.open_set),
+    "meta-gestures": (meta.INFO_GESTURES, meta.open_gestures),
+    "meta-handwriting": (meta.INFO_HANDWRITING, meta.open_handwriting),
+    "meta-wrist": (meta.INFO_WRIST, meta.open_wrist),
 }
 
 

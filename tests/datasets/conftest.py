@@ -14,11 +14,14 @@ import pytest
 from numpy.typing import NDArray
 from scipy.io import savemat
 
+from aemg.datasets.neuromotor_file import GesturePrompt, Stage, TextPrompt
+
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
 MOVEMENTS = (
     "Open Hand", "Close Hand", "Flex Hand", "Extend Hand", "Pronation", "Supination", "Side Grip", "Fine Grip", "Agree",
     "Pointer",
 )
+META_TASKS = {"meta-gestures": "discrete_gestures", "meta-handwriting": "handwriting", "meta-wrist": "wrist"}
 
 
 def text(values: NDArray[np.generic], separator: str = ",") -> str:
@@ -119,6 +122,21 @@ def unibo(root: Path, posture: int = 1, codes=(1, 6, 1, 2, 1, 6), run: int = 250
     return path
 
 
+def meta(root: Path, task: str, write_neuromotor_file: Callable[..., Path], rows: int = 200) -> Path:
+    """Sample t of channel c is t + c / 16; a stage over all rows, a prompt at row 20 (until row 60)."""
+    times = 1.7e9 + np.arange(rows) / 2000
+    prompts = {
+        "discrete_gestures": [GesturePrompt("thumb_in", times[20])],
+        "handwriting": [TextPrompt("hi", times[20], times[60])],
+        "wrist": None,
+    }
+    angles = np.column_stack([np.linspace(0, 1, rows), np.linspace(0, -1, rows)]) if task == "wrist" else None
+    return write_neuromotor_file(
+        root / f"{task}_user_003_dataset_000.hdf5", task, np.arange(rows)[:, None] + np.arange(16) / 16, times,
+        [Stage("still", times[0], times[-1], "standing")], prompts[task], angles,
+    )
+
+
 @pytest.fixture(scope="session")
 def native() -> SimpleNamespace:
     """The writers."""
@@ -129,7 +147,9 @@ def native() -> SimpleNamespace:
 
 
 @pytest.fixture(scope="session")
-def write_all(native: SimpleNamespace) -> Callable[[Path], dict[str, Path]]:
+def write_all(
+    native: SimpleNamespace, write_neuromotor_file: Callable[..., Path]
+) -> Callable[[Path], dict[str, Path]]:
     """Writes every set below a root, each in a folder of its own; gives one file of each."""
 
     def everything(root: Path) -> dict[str, Path]:
@@ -143,6 +163,7 @@ def write_all(native: SimpleNamespace) -> Callable[[Path], dict[str, Path]]:
             "flexemg": native.flexemg(root / "flexemg"),
             "laval-myo": native.laval_myo(root / "laval_myo", np.ones((50, 8), dtype=int)),
             "unibo-inail": native.unibo(root / "unibo"),
+            **{name: meta(root / "meta", task, write_neuromotor_file) for name, task in META_TASKS.items()},
         }
 
     return everything
