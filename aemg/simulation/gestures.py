@@ -74,7 +74,7 @@ _MOVEMENTS = np.stack([template(name) for name in GESTURES if name != "rest"])
 
 def personal_templates(gestures: tuple[str, ...], rng: np.random.Generator) -> Floats:
     """How one person makes the gestures: (gestures, muscles), every excitation with a lognormal factor of its own."""
-    made = {name: _vary(template(name), _STRATEGY, _HABIT_SPILL, rng) for name in sorted(gestures)}
+    made = {name: vary(template(name), _STRATEGY, _HABIT_SPILL, rng) for name in sorted(gestures)}
     return np.stack([made[name] for name in gestures])
 
 
@@ -94,14 +94,14 @@ def course(
     excitation = np.full((held.shape[1], len(times)), tone)
     waver = np.exp(_DRIVE * slow_noise(rng, held.shape[1], len(times)))
     for values, onset in zip(held, onsets_s):
-        made = _EFFORT * np.exp(rng.normal(0, _EFFORT_SPREAD)) * _vary(values, _MUSCLE_TRIAL, _SPILL, rng)
+        made = _EFFORT * np.exp(rng.normal(0, _EFFORT_SPREAD)) * vary(values, _MUSCLE_TRIAL, _SPILL, rng)
         rise, fall = rng.uniform(0.08, 0.25), rng.uniform(0.1, 0.3)
-        ramps = _smooth((times - onset) / rise) * _smooth((onset + hold_s - times) / fall)
+        ramps = smoothstep((times - onset) / rise) * smoothstep((onset + hold_s - times) / fall)
         excitation += made[:, None] * ramps[None, :] * waver
     return np.asarray(np.clip(excitation, 0.0, 1.0))
 
 
-def _vary(values: Floats, spread: float, spill: float, rng: np.random.Generator) -> Floats:
+def vary(values: Floats, spread: float, spill: float, rng: np.random.Generator) -> Floats:
     """A lognormal factor for every muscle and a little of every movement, as hands are not precise; rest stays."""
     shares = np.abs(rng.normal(0, spill, len(_MOVEMENTS)))
     factors = np.exp(rng.normal(0, spread, len(values)))
@@ -118,7 +118,7 @@ def slow_noise(rng: np.random.Generator, rows: int, steps: int) -> Floats:
     return np.asarray(smooth / np.sqrt(np.sum(kernel**2)))
 
 
-def _smooth(x: Floats) -> Floats:
+def smoothstep(x: Floats) -> Floats:
     """0 up to 0, 1 from 1 on, with a continuous slope between."""
     x = np.clip(x, 0.0, 1.0)
     return np.asarray(x * x * (3 - 2 * x))
