@@ -9,7 +9,18 @@ from collections.abc import Sequence
 from aemg import datasets
 from aemg.corpus import prepare, verify
 from aemg.corpus.corpus import set_files
-from aemg.corpus.report import card, found_readers, problems_text, progress_bar, result_text, table
+from aemg.corpus.lock import locked
+from aemg.corpus.report import (
+    card,
+    found_readers,
+    plan_text,
+    problems_text,
+    progress_bar,
+    result_text,
+    table,
+    transfer_bar,
+)
+from aemg.datasets.download import MIRROR_VARIABLE, TASKS, download, plan_download
 from aemg.errors import AEMGError
 
 EXAMPLES = """examples:
@@ -18,11 +29,14 @@ EXAMPLES = """examples:
   python datasets prepare kanoga-myo flexemg --root ~/native --out corpus
   python datasets prepare all --root ~/native --out corpus --jobs 4 --skip-bad
   python datasets verify corpus
+  python datasets download meta-wrist --small-subset --root ~/neuromotor
+  python datasets explore ~/neuromotor/wrist_user_000_dataset_000.hdf5 --start 60 --seconds 5
 
-Get a set from its homepage (see info) and unpack it; --root is its folder, or one up to two levels above, so that
-several sets can lie side by side. Each set becomes one file, OUT/<name>.h5. Preparing can be stopped at any time: the
-same command goes on where it stopped, and leaves alone what is ready.
-exit status: 0 done, 1 verify found problems, 2 a mistake in the command or in a file (one line on stderr)"""
+Get a set by download, or from its homepage (see info) and unpack it; --root is its folder, or one up to two levels
+above, so that several sets can lie side by side. Each set becomes one file, OUT/<name>.h5. Preparing and downloading
+can be stopped at any time: the same command goes on where it stopped, and leaves alone what is ready.
+exit status: 0 done, 1 verify found problems or a download was not agreed to, 2 a mistake in the command or in a file (one
+line on stderr)"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -58,6 +72,22 @@ def parser() -> argparse.ArgumentParser:
     check = commands.add_parser("verify", help="check every recording of a corpus against its checksum")
     check.set_defaults(run=run_verify)
     check.add_argument("corpus", metavar="CORPUS", help="folder of a corpus, or one set's .h5 file")
+    get = commands.add_parser("download", help="fetch and unpack a set, resumable; shows sizes and licence, and asks")
+    get.set_defaults(run=run_download)
+    get.add_argument("name", choices=list(TASKS), metavar="NAME", help=" | ".join(TASKS))
+    get.add_argument("--root", required=True, metavar="DIR", help="folder for the files, made if missing")
+    get.add_argument("--small-subset", action="store_true", help="three people in place of a hundred")
+    get.add_argument("--checkpoints", action="store_true", help="the trained network; with --small-subset, both")
+    get.add_argument("--keep-archive", action="store_true", help="do not delete an archive when it is unpacked")
+    get.add_argument("--mirror", metavar="URL", help=f"in place of the publisher's host (default: {MIRROR_VARIABLE}, if set)")
+    get.add_argument("--yes", action="store_true", help="do not ask")
+    draw = commands.add_parser("explore", help="draw a recording: all of it and a part, with stages, prompts and angles")
+    draw.set_defaults(run=run_explore)
+    draw.add_argument("file", metavar="FILE", help="a neuromotor .hdf5 file, or the .h5 file of a prepared set")
+    draw.add_argument("--out", metavar="PNG|HTML", help="default: a page named like FILE, in the current folder")
+    draw.add_argument("--start", type=float, metavar="S", help="seconds from the first sample (default: at the first prompt)")
+    draw.add_argument("--seconds", type=float, default=10.0, metavar="N", help="length of the part (default %(default)g)")
+    draw.add_argument("--recording", type=int, default=0, metavar="I", help="which one of a prepared set (default %(default)s)")
     return top
 
 
@@ -87,6 +117,36 @@ def run_verify(args: argparse.Namespace) -> int:
         print(problems_text(path.stem, problems))
         sound = sound and not problems
     return 0 if sound else 1
+
+
+def run_download(args: argparse.Namespace) -> int:
+    wanted = {"small_subset": args.small_subset, "checkpoints": args.checkpoints}
+    plan = plan_download(args.name, args.root, mirror=args.mirror, **wanted)
+    print(plan_text(plan))
+    plan.require_space()
+    if not (plan.ready or args.yes or agreed()):
+        print("nothing was downloaded")
+        return 1
+    plan.make_root()
+    with locked(plan.root / ".download.lock"), transfer_bar() as progress:
+        files = download(plan, keep_archive=args.keep_archive, progress=progress)
+    print(f"{args.name}: {len(files)} files ready in {plan.root}")
+    return 0
+
+
+def run_explore(args: argparse.Namespace) -> int:
+    from aemg.report import draw_recording  # what draws is slow to import, and no other command needs it
+
+    written = draw_recording(args.file, args.out, start_s=args.start, seconds=args.seconds, recording=args.recording)
+    print(f"wrote {written}")
+    return 0
+
+
+def agreed() -> bool:
+    """Asks on the terminal."""
+    if not sys.stdin.isatty():
+        raise AEMGError("nobody is there to agree to the download and its licence: give --yes to go on without asking")
+    return input("download? [y/N] ").strip().lower() in ("y", "yes")
 
 
 if __name__ == "__main__":

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import copy
 import re
-from html.parser import HTMLParser
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-from aemg.report import render, write_html
+from aemg.report import plots, render, write_html
 
+Check = Callable[[str], None]
 SUBJECTS = ["1", "2", "Anna", "3"]
-VOID = {"meta", "br", "img", "link", "path", "use", "image", "rect"}
 
 
 def metrics(mean: float) -> dict[str, Any]:
@@ -61,42 +62,11 @@ def report() -> dict[str, Any]:
     }  # fmt: skip
 
 
-class Balance(HTMLParser):
-    """Fails on tags that are not closed in order."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.open: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        pass
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag not in VOID:
-            assert self.open.pop() == tag
-
-
-def check_page(page: str) -> None:
-    """Well-formed, and nothing is fetched."""
-    parser = Balance()
-    parser.feed(page)
-    parser.close()
-    assert not parser.open
-    assert not re.search(r"https?:|<script|<link|@import|src=(?!\"data:)", page)
-    links = re.findall(r'href="([^"]*)"', page)
-    assert all(link.startswith(("#", "data:")) for link in links)
-    assert not re.findall(r"#0a0b\d\d", page)  # stand-in colours
-
-
 def words(page: str) -> str:
     return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page))
 
 
-def test_a_full_report_shows_everything_in_order(report: dict[str, Any], tmp_path: Path) -> None:
+def test_a_full_report_shows_everything_in_order(report: dict[str, Any], tmp_path: Path, check_page: Check) -> None:
     target = tmp_path / "new" / "report.html"
     write_html(report, target)
     page = target.read_text(encoding="utf-8")
@@ -115,10 +85,32 @@ def test_a_full_report_shows_everything_in_order(report: dict[str, Any], tmp_pat
 
 def test_marks_follow_the_means_and_p_values(report: dict[str, Any]) -> None:
     page = render({"sets": {"one": report["sets"]["one"]}})
-    cells = dict(zip(("random-init", "td-lda-z", "my own method"), re.findall(r"<td>(.*?)</td>", page)[1:4]))
+    cells = dict(re.findall(r"<tr><td>([\w -]+)(?:<small>.*?)?</td><td>(.*?)</td></tr>", page.split("</table>")[0]))
     assert "AEMG is better by 20.0 points, p = 0.0100" in cells["random-init"]
     assert "▼" in cells["td-lda-z"] and "AEMG is worse by 10.0 points" in cells["td-lda-z"]
     assert "▲" not in cells["my own method"] and "▼" not in cells["my own method"]
+
+
+def test_many_methods_make_a_long_table_and_not_a_wide_one(report: dict[str, Any]) -> None:
+    controls = report["sets"]["one"]["controls"]
+    controls.update({f"method-{i}": control(0.5, 0.5) for i in range(12)})
+    table = render(report).split("<table>")[1]
+    assert table.split("</tr>")[0].count("<th>") == 1 + 2 + 1  # method, two sets, their mean
+    assert table.split("</tbody>")[0].count("<tr>") == 1 + 1 + len(controls)
+
+
+def test_a_legend_of_many_methods_stays_within_its_figure(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[Any] = []
+    monkeypatch.setattr(plots, "svg", lambda figure, label: drawn.append(figure) or "")
+    names = [f"td-lda-registered-self-trained-{i}" for i in range(12)]
+    plots.accuracy_plot({"1": 0.5, "2": 0.6}, {name: {"1": 0.4, "2": 0.3} for name in names}, 0.1)
+    plots.few_shot_plot({name: {0.0: metrics(0.5), 0.4: metrics(0.6)} for name in names[:6]})
+    for figure in drawn:
+        FigureCanvasAgg(figure).draw()
+        (made,) = figure.legends
+        box = made.get_window_extent()
+        assert box.x0 >= 0 and box.x1 <= figure.bbox.x1 and box.y1 <= figure.bbox.y1 + 1
+        assert figure.axes[0].get_window_extent().y1 < box.y0 + 1
 
 
 def test_adaptation_that_hurts_is_said(report: dict[str, Any]) -> None:
@@ -126,7 +118,7 @@ def test_adaptation_that_hurts_is_said(report: dict[str, Any]) -> None:
     assert said in render(report)
 
 
-def test_the_word_loso_needs_the_certificate(report: dict[str, Any]) -> None:
+def test_the_word_loso_needs_the_certificate(report: dict[str, Any], check_page: Check) -> None:
     assert "LOSO" in words(render(report))
     report["title"] = "LOSO and leave-one-subject-out"
     report["config"]["loso_fold"] = "loso-3"
@@ -167,25 +159,25 @@ def without(report: dict[str, Any], path: tuple[str, ...]) -> dict[str, Any]:
     ],
     ids=".".join,
 )  # fmt: skip
-def test_any_key_may_be_missing(report: dict[str, Any], path: tuple[str, ...]) -> None:
+def test_any_key_may_be_missing(report: dict[str, Any], path: tuple[str, ...], check_page: Check) -> None:
     report["sets"].pop("two")
     check_page(render(without(report, path)))
 
 
 @pytest.mark.parametrize("value", [None, float("nan"), {}, "odd"])
-def test_values_without_a_number_are_dashes(report: dict[str, Any], value: object) -> None:
+def test_values_without_a_number_are_dashes(report: dict[str, Any], value: object, check_page: Check) -> None:
     report["sets"] = {"one": {"zero_shot": {"window_accuracy": {"mean": value, "ci95": [value, 0.5]}}}}
     page = render(report)
     check_page(page)
     assert "<td class=own>–</td>" in page and "nan" not in page
 
 
-def test_nothing_at_all_is_still_a_page() -> None:
+def test_nothing_at_all_is_still_a_page(check_page: Check) -> None:
     check_page(render({}))
     check_page(render({"sets": {"one": {}}}))
 
 
-def test_text_is_escaped(report: dict[str, Any]) -> None:
+def test_text_is_escaped(report: dict[str, Any], check_page: Check) -> None:
     bad = '<b onclick="x">$a_1$ & co</b>'
     one = report["sets"].pop("two")
     one["labels"] = one["confusion"]["labels"] = [bad, "rest"]

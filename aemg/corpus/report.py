@@ -1,4 +1,4 @@
-"""What the command `datasets` says: the table of sets, a set's card, and what was prepared, as text."""
+"""What the command `datasets` says: the table of sets, a set's card, what was prepared or is to be downloaded, as text."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from aemg import datasets
 from aemg.corpus.prepare import PrepareResult
 from aemg.corpus.store import Problem
 from aemg.datasets import DatasetInfo, DatasetReader
+from aemg.datasets.download import LICENCE, Item, Plan, in_words
+from aemg.datasets.transfer import Progress
 from aemg.errors import AEMGError
 
 _COLUMNS = ("name", "subjects", "channels", "rate_hz", "classes", "unit", "kind", "licence", "permissive")
@@ -65,6 +67,49 @@ def problems_text(name: str, problems: Sequence[Problem]) -> str:
     """One line on a set that was verified, and one more for each problem."""
     head = f"{name}: {len(problems)} problem(s)" if problems else f"{name}: OK"
     return "\n".join([head, *(f"  {problem}" for problem in problems)])
+
+
+def plan_text(plan: Plan) -> str:
+    """What a download will fetch, where to, under which licence, and the disk that it takes."""
+    widths = [max(len(cell) for cell in column) for column in zip(*(_item_row(item) for item in plan.items))]
+    lines = [f"{plan.name} into {plan.root}"]
+    for item in plan.items:
+        url, size, state = _item_row(item)
+        lines.append(f"  {url.ljust(widths[0])}  {size.rjust(widths[1])}  {state}".rstrip())
+    lines.append(_wrapped("licence  ", LICENCE))
+    if not plan.ready:
+        lines.append(
+            f"disk     {in_words(plan.needed_bytes)} needed until the archives are unpacked and deleted, "
+            f"{in_words(plan.free_bytes)} free"
+        )
+    return "\n".join(lines)
+
+
+def _item_row(item: Item) -> tuple[str, str, str]:
+    size = in_words(item.remote.size_bytes) if item.remote else "no answer"
+    if item.ready:
+        return item.url, size, "is ready"
+    if item.needed_bytes and item.waiting_bytes:
+        return item.url, size, f"{in_words(item.waiting_bytes)} of it are here"
+    return item.url, size, "is here, to be unpacked" if item.target.exists() else ""
+
+
+@contextmanager
+def transfer_bar() -> Iterator[Progress]:
+    """A bar of bytes on stderr with the time left, where that is a terminal; gives the callback that `download` takes."""
+    with tqdm(unit="B", unit_scale=True, unit_divisor=1000, disable=None) as bar:
+        shown = ""
+
+        def show(what: str, done: int, total: int) -> None:
+            nonlocal shown
+            if what != shown:
+                shown = what
+                bar.set_description(what.rsplit("/", 1)[-1].removesuffix(".partial"), refresh=False)
+                bar.reset(total)
+                bar.initial = bar.n = done  # what was here before counts as done, and not for the speed
+            bar.update(done - bar.n)
+
+        yield show
 
 
 @contextmanager

@@ -32,7 +32,7 @@ th, td { padding: .32rem .5rem; text-align: right; border-bottom: 1px solid var(
 th { font-weight: 600; color: var(--muted); font-size: .84rem; vertical-align: bottom; white-space: normal;
   min-width: 4.6rem; }
 th:first-child, td:first-child { text-align: left; } tbody th { color: var(--ink); text-align: left; }
-th.own, td.own { background: color-mix(in srgb, var(--s0) 9%, transparent); }
+td.own { background: color-mix(in srgb, var(--s0) 9%, transparent); }
 th small, td small { display: block; font-weight: 400; color: var(--muted); font-size: .76rem; }
 .best { font-weight: 700; } .good { color: var(--good); } .bad { color: var(--bad); }
 .matrix td, .matrix th { border: 0; padding: .2rem .3rem; min-width: 2.1rem; text-align: center; font-size: .78rem; }
@@ -61,6 +61,14 @@ svg { max-width: 100%; height: auto; } svg image { image-rendering: pixelated; }
 pre { background: var(--panel); padding: .7rem .9rem; border-radius: 6px; overflow-x: auto; font-size: .8rem;
   white-space: pre-wrap; overflow-wrap: anywhere; }
 details { margin: .5rem 0; } summary { cursor: pointer; font-weight: 600; } a { color: var(--s0); }
+.diff { display: flex; flex-wrap: wrap; gap: .35rem 0; font: 15px/1.25 ui-monospace, "DejaVu Sans Mono", monospace;
+  margin: .3rem 0 1rem; }
+.diff span { display: grid; grid-template-rows: 1.3em 1.3em 1em; min-width: 1.05em; text-align: center; padding: 0 .06em; }
+.diff b { font-weight: 400; } .diff i { font: 600 10px/1 var(--font); color: var(--muted); }
+.diff .substitute, .diff .delete, .diff .insert { border-radius: 3px; }
+.diff .substitute { background: color-mix(in srgb, var(--s5) 26%, transparent); }
+.diff .delete { background: color-mix(in srgb, var(--s4) 22%, transparent); }
+.diff .insert { background: color-mix(in srgb, var(--s6) 24%, transparent); }
 @media (max-width: 40rem) { .cards, .statements { grid-template-columns: 1fr; } }
 """
 
@@ -91,12 +99,12 @@ def write_page(path: str | Path, content: str) -> None:
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[str]], own: int | None = None) -> str:
-    """A table of HTML cells; `own` is the column to set off."""
+    """A table of HTML cells; `own` is the row to set off."""
 
-    def cells(kind: str, row: Sequence[str]) -> str:
-        return "".join(f'<{kind}{" class=own" if i == own else ""}>{cell}</{kind}>' for i, cell in enumerate(row))
+    def cells(kind: str, row: Sequence[str], mark: str = "") -> str:
+        return "".join(f"<{kind}{mark}>{cell}</{kind}>" for cell in row)
 
-    body = "".join(f"<tr>{cells('td', row)}</tr>\n" for row in rows)
+    body = "".join(f"<tr>{cells('td', row, ' class=own' if i == own else '')}</tr>\n" for i, row in enumerate(rows))
     head = f"<thead><tr>{cells('th', heads)}</tr></thead>"
     return f'<div class="scroll"><table>{head}\n<tbody>{body}</tbody></table></div>'
 

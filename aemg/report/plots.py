@@ -9,9 +9,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from aemg.report.draw import GRID, INK, MUTED, SERIES, canvas, legend, svg, tidy
+from aemg.report.draw import GRID, INK, MUTED, SERIES, canvas, columns_of, legend, svg, tidy
 from aemg.report.methods import OWN, interval_of, looks, mean_of, part
 
+_LEGEND_ROW_IN = 0.2
 _FEW_LETTERS = 4  # longer names of subjects are turned
 
 
@@ -25,7 +26,9 @@ def accuracy_plot(own: Mapping[str, float], others: Mapping[str, Mapping[str, fl
     by = own or next(iter(others.values()))
     everyone = dict.fromkeys(s for values in (own, *others.values()) for s in values)
     subjects = sorted(everyone, key=lambda s: (by.get(s, 2.0), s))
-    figure = canvas(min(10.5, max(7.0, 1.8 + 0.36 * len(subjects))), 4.2)
+    width_in = min(10.5, max(7.0, 1.8 + 0.36 * len(subjects)))
+    columns = columns_of([OWN, *others], width_in)
+    figure = canvas(width_in, 3.9 + _LEGEND_ROW_IN * -(-(1 + len(others)) // columns))
     axes = figure.add_subplot()
     tidy(axes)
     place = {subject: i for i, subject in enumerate(subjects)}
@@ -47,7 +50,7 @@ def accuracy_plot(own: Mapping[str, float], others: Mapping[str, Mapping[str, fl
     axes.set_ylabel("window accuracy, %")
     lowest = min([v for values in (own, *others.values()) for v in values.values()] + ([guess] if guess else []))
     axes.set_ylim(max(0.0, 100 * lowest - 6), 101.5)
-    legend(figure, loc="outside upper left", ncols=min(5, 1 + len(others)), handletextpad=0.2, columnspacing=1.2)
+    legend(figure, loc="outside upper left", ncols=columns, handletextpad=0.2, columnspacing=1.2)
     return svg(figure, "Window accuracy by subject and method")
 
 
@@ -58,7 +61,8 @@ def _spread(n: int) -> list[float]:
 
 def few_shot_plot(curves: Mapping[str, Mapping[float, dict[str, Any]]]) -> str:
     """Accuracy over the labelled share of the target's data, with bands."""
-    figure = canvas(5.6, 3.6)
+    columns = columns_of(curves, 5.6)
+    figure = canvas(5.6, 3.3 + _LEGEND_ROW_IN * -(-len(curves) // columns))
     axes = figure.add_subplot()
     tidy(axes)
     for i, (name, curve) in enumerate(curves.items()):
@@ -68,7 +72,7 @@ def few_shot_plot(curves: Mapping[str, Mapping[float, dict[str, Any]]]) -> str:
     axes.set_xlabel("labelled target data, % (0: zero-shot)")
     axes.set_ylabel("window accuracy, %")
     axes.yaxis.set_major_locator(MaxNLocator(6))
-    legend(figure, loc="outside upper left", ncols=min(4, len(curves)))
+    legend(figure, loc="outside upper left", ncols=columns)
     return svg(figure, "Window accuracy over the share of labelled target data")
 
 

@@ -10,7 +10,7 @@ from aemg.report.page import number, percent, table, text
 
 SIGNIFICANT = 0.05
 LEGEND = (
-    "Accuracy in percent, mean over subjects; below it the 95 % bootstrap interval over subjects. Bold: best of a row. "
+    "Accuracy in percent, mean over subjects; below it the 95 % bootstrap interval over subjects. Bold: best of a column. "
     '<span class="good">▲</span> AEMG is better, <span class="bad">▼</span> AEMG is worse than this control '
     f"(paired Wilcoxon test over subjects, p &lt; {SIGNIFICANT}, not corrected for the number of comparisons); "
     "no mark: no difference shown, or too few subjects for the test."
@@ -18,16 +18,18 @@ LEGEND = (
 
 
 def headline_table(name: str, metric: str, sets: Mapping[str, Any], over_sets: Mapping[str, Any]) -> str:
-    """Sets by methods for one metric; empty where no set has it."""
+    """Methods by sets for one metric; empty where no set has it."""
     names = [s for s, one in sets.items() if part(one, "zero_shot", metric) or _controls_with(one, metric)]
     if not names:
         return ""
     controls = [c for c in controls_of(sets) if any(part(sets[s], "controls", c, metric) for s in names)]
-    rows = [_row(s, sets[s], controls, metric) for s in names]
+    columns = [_column(s, sets[s], controls, metric) for s in names]
     if len(names) > 1:
-        rows.append(_mean_row(names, sets, controls, metric, over_sets))
-    heads = ["Set", OWN, *(_control_head(c, sets) for c in controls)]
-    return f"<h2>{text(name)}</h2>\n{table(heads, rows, own=1)}"
+        columns.append(_mean_column(names, sets, controls, metric, over_sets))
+    methods = [OWN, *(_control_head(c, sets) for c in controls)]
+    heads = ["Method", *(column[0] for column in columns)]
+    rows = [[method, *(column[i] for column in columns)] for i, method in enumerate(methods, 1)]
+    return f"<h2>{text(name)}</h2>\n{table(heads, rows, own=0)}"
 
 
 def _controls_with(one: Any, metric: str) -> bool:
@@ -47,7 +49,8 @@ def _control_head(control: str, sets: Mapping[str, Any]) -> str:
     return text(control) + "".join(f"<small>{text(g)}</small>" for g in given)
 
 
-def _row(name: str, one: Mapping[str, Any], controls: Sequence[str], metric: str) -> list[str]:
+def _column(name: str, one: Mapping[str, Any], controls: Sequence[str], metric: str) -> list[str]:
+    """A set's name and the cells of AEMG and of the controls."""
     own = part(one, "zero_shot", metric)
     others = [part(one, "controls", c, metric) for c in controls]
     means = [mean_of(m) for m in (own, *others)]
@@ -80,7 +83,7 @@ def _mark(own: Mapping[str, Any], other: Mapping[str, Any], versus: Mapping[str,
     return f'<span class="{kind}" title="{text(why)}">{sign}</span> '
 
 
-def _mean_row(
+def _mean_column(
     names: Sequence[str], sets: Mapping[str, Any], controls: Sequence[str], metric: str, over_sets: Mapping[str, Any]
 ) -> list[str]:
     """Plain means over the sets; a method that lacks a set has none."""
@@ -123,13 +126,22 @@ def few_shot_table(curves: Mapping[str, Mapping[float, dict[str, Any]]], metric:
     return table(["Labelled data", *(f"{100 * f:g} %" for f in fractions)], rows)
 
 
-def confusion_table(labels: Sequence[str], counts: Sequence[Sequence[float]]) -> str:
-    """True movements by predicted ones, in percent of each row; the stronger the colour, the larger the share."""
-    heads = "".join(f'<th class="turned">{text(label)}</th>' for label in labels)
+def confusion_table(
+    labels: Sequence[str], counts: Sequence[Sequence[float]], predicted: Sequence[str] | None = None
+) -> str:
+    """True movements by predicted ones, in percent of each row; the stronger the colour, the larger the share.
+
+    Args:
+        labels: names of the rows.
+        counts: a row a label.
+        predicted: names of the columns; None for those of the rows. Right is what has the row's name.
+    """
+    columns = labels if predicted is None else predicted
+    heads = "".join(f'<th class="turned">{text(name)}</th>' for name in columns)
     body = []
-    for k, (label, row) in enumerate(zip(labels, counts)):
+    for label, row in zip(labels, counts):
         total = sum(row)
-        cells = [_confusion_cell(value, total, j == k) for j, value in enumerate(row)]
+        cells = [_confusion_cell(value, total, name == label) for name, value in zip(columns, row)]
         body.append(f"<tr><th>{text(label)}</th>{''.join(cells)}<td>{total:.0f}</td></tr>")
     head = f'<thead><tr><th></th>{heads}<th class="turned">count</th></tr></thead>'
     return f'<div class="scroll"><table class="matrix">{head}<tbody>{"".join(body)}</tbody></table></div>'
