@@ -20,7 +20,7 @@ from aemg.datasets.neuromotor_file import GesturePrompt, Stage, TextPrompt
 from aemg.errors import AEMGError, DataFileError
 from aemg.report import draw_recording
 from aemg.report.draw import drawable
-from aemg.report.excerpt import Excerpt, binned, view_of_file
+from aemg.report.excerpt import Excerpt, binned, clock, view_of_file
 from aemg.report.explore import render_page
 from aemg.report.recording_plots import _thinned
 from aemg.simulation import simulate_set
@@ -249,3 +249,9 @@ def test_the_command(
     assert main(["explore", str(path), "--start", "99"]) == 2
     said = capsys.readouterr().err
     assert said.startswith("error: ") and said.count("\n") == 1
+
+
+def test_durations_carry_into_minutes() -> None:
+    assert clock(239.9995) == "4 min 00.0 s"
+    assert clock(75.25) == "1 min 15.2 s"
+    assert clock(23.0) == "23.00 s"

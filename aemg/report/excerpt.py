@@ -298,5 +298,5 @@ def _recording_facts(recording: Recording, number: int, recordings: int) -> tupl
 
 def clock(seconds: float) -> str:
     """A duration in words."""
-    minutes, rest = divmod(seconds, 60)
-    return f"{minutes:.0f} min {rest:04.1f} s" if minutes else f"{rest:.2f} s"
+    minutes, tenths = divmod(round(10 * seconds), 600)
+    return f"{minutes} min {tenths / 10:04.1f} s" if minutes else f"{seconds:.2f} s"
