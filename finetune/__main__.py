@@ -1,6 +1,7 @@
-"""Evaluate: leave-one-subject-out and few-shot, with controls and a split certificate.
+"""Evaluate and fine-tune: leave-one-subject-out and few-shot on prepared sets; the neuromotor decoders.
 
-Typed as `accelerate launch finetune loso --config configs/finetune/loso.yaml data.sets=[NAME] data.root=DIR ...`.
+Typed as `accelerate launch finetune loso --config configs/finetune/loso.yaml data.sets=[NAME] data.root=DIR ...`, or
+`accelerate launch finetune decoder --config configs/finetune/gestures.yaml data.root=DIR ...`.
 """
 
 import argparse
@@ -13,14 +14,18 @@ from tqdm import tqdm
 from aemg.config import load_config
 from aemg.errors import AEMGError
 from aemg.evaluation import EvaluationConfig, evaluate
+from aemg.neuromotor.training import DecoderConfig, decode
 from aemg.report import write_html
+from aemg.report.curve_page import write_curve_html
+from aemg.report.decoder_page import write_decoder_html
 
 EPILOG = """
 protocols:
   loso       train on all subjects but one, test on the one; zero-shot
   fewshot    the same, then adapt to 5, 20, 40, 80 % of the test subject's data
+  decoder    train, validate and test a decoder of gestures, handwriting or the wrist's angular velocity
 
-overrides (any key of the configuration):
+overrides of loso and fewshot (any key of the configuration):
   data.sets=[uci-gestures,kanoga-myo]       each set is evaluated by itself
   data.root=DIR                             native files (prepared into data.cache), or prepared sets
   data.subjects.uci-gestures=[1,2,3,6]      some subjects only
@@ -34,6 +39,34 @@ examples:
       encoder=none output=runs/fewshot
 
 Finished folds are kept: a stopped evaluation goes on when the same command is typed again.
+
+ready configurations of decoder, in configs/finetune/:
+  gestures.yaml, handwriting.yaml, wrist.yaml                      the published recipes
+  gestures-personal.yaml, handwriting-personal.yaml, wrist-...     fine-tune on single users' first minutes
+  gestures-scaling.yaml, handwriting-scaling.yaml, wrist-...       the curve over the number of training users
+
+overrides of decoder (any key of the configuration):
+  data.root=DIR                     HDF5 files and {task}_corpus.csv; see: python datasets download --help
+  data.split=mini                   the three users of the small subset; the default is the split of the CSV
+  data.users=[0,1,2] data.train_users=20    some users only; so many training users, drawn by the seed
+  init=CKPT                         start from a released .ckpt or a saved decoder
+  optim.epochs=0                    do not train: validate and test init as it is
+  model.backbone=aemg model.encoder=runs/pretrain/model     AEMG's encoder in place of the published network; or none
+  model.network={lstm_hidden: 128}  settings of the network
+  data.workers=4 optim.batch=32     loader processes; windows or prompts a batch and process
+  precision=bf16 loss.fastemit=0.005 data.augmentation.rotation=2 optim.clip_norm=0.5
+  output=DIR                        report.html, report.json, users.csv, epochs.csv, checkpoint and model
+
+examples of decoder:
+  accelerate launch finetune decoder --config configs/finetune/gestures.yaml data.root=DIR output=runs/gestures
+  accelerate launch finetune decoder --config configs/finetune/wrist.yaml data.root=DIR init=wrist.ckpt optim.epochs=0
+  accelerate launch --multi_gpu --num_processes 8 finetune decoder --config configs/finetune/handwriting.yaml \\
+      data.root=DIR data.workers=4 output=runs/handwriting
+  accelerate launch finetune decoder --config configs/finetune/gestures-personal.yaml data.root=DIR \\
+      init=runs/gestures output=runs/gestures-personal
+  accelerate launch finetune decoder --config configs/finetune/wrist-scaling.yaml data.root=DIR output=runs/wrist-scaling
+
+A run that was stopped goes on from its last checkpoint when the same command is typed again.
 """
 
 
@@ -41,11 +74,13 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="finetune", description=__doc__, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("protocol", choices=("loso", "fewshot"))
+    parser.add_argument("protocol", choices=("loso", "fewshot", "decoder"))
     parser.add_argument("--config", help="a YAML file; the ready ones are in configs/finetune/")
     parser.add_argument("overrides", nargs="*", metavar="key.sub=value", help="changes to the configuration")
     arguments = parser.parse_intermixed_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
+    if arguments.protocol == "decoder":
+        return decoder(arguments.config, arguments.overrides)
     state = PartialState()
     bar = tqdm(disable=not state.is_main_process, miniters=1)
 
@@ -75,6 +110,35 @@ def main(argv: list[str] | None = None) -> int:
         summary(report)
         print(f"report: {config.output / 'report.html'}")
     return 0
+
+
+def decoder(path: str | None, overrides: list[str]) -> int:
+    logging.getLogger("accelerate").setLevel(logging.WARNING)
+    try:
+        config = load_config(DecoderConfig, path, overrides)
+        found = decode(config)
+    except AEMGError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    if not PartialState().is_main_process:
+        return 0
+    if found is None:
+        print("stopped early; type the same command to go on")
+        return 0
+    page = config.output / ("report.html" if config.protocol == "train" else "curve.html")
+    (write_decoder_html if config.protocol == "train" else write_curve_html)(found, page)
+    for head, figures in decoder_figures(found):
+        shown = [f"{name} {value:.4g}" for name, value in figures.items() if isinstance(value, int | float)]
+        print(f"{head}: {', '.join(shown)}")
+    print(f"report: {page}")
+    return 0
+
+
+def decoder_figures(found: dict) -> list[tuple[str, dict]]:
+    """Rows of what is said at the end, of a report or a curve."""
+    if "summary" in found:
+        return [(f"{row['x']:g} {found['x']}", {found["metric"]: row["mean"], "runs": row["runs"]}) for row in found["summary"]]
+    return [(name, found[name]) for name in ("validation", "metrics") if found[name]]
 
 
 def summary(report: dict) -> None:

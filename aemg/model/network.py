@@ -97,9 +97,9 @@ class Conditions(nn.Module):
         spatial = torch.cat(seen, dim=-1)  # (B, N, 6 S + 3)
         return torch.as_tensor(self.spatial(spatial) + self.phase(batch.phase))
 
-    def of_sentence(self, batch: SentenceBatch) -> Tensor:
-        """(B, D)."""
-        return torch.as_tensor(self.summary(batch.summary if self.sigma_condition else torch.zeros_like(batch.summary)))
+    def of_sentence(self, summary: Tensor) -> Tensor:
+        """summary (B, 5 S) -> (B, D)."""
+        return torch.as_tensor(self.summary(summary if self.sigma_condition else torch.zeros_like(summary)))
 
 
 class Encoder(nn.Module):
@@ -130,27 +130,43 @@ class Encoder(nn.Module):
         Returns:
             tokens (B, N, D) and sentences (B, D).
         """
-        tokens = self._embed(batch)
-        if masked is not None:
-            tokens = torch.where(masked[..., None], self.mask_token.to(tokens.dtype), tokens)
-        tokens = tokens + self.conditions.at(batch.start_s)
-        sentence = self.sentence_token + self.conditions.of_sentence(batch)
-        if masked is not None:  # the whole stretch's amplitudes would give the hidden tokens' away
-            sentence = self.sentence_token.expand_as(sentence)
-        x = self.dropout(torch.cat([sentence[:, None], tokens], dim=1))  # (B, 1 + N, D)
-        attend = functional.pad(batch.valid, (1, 0), value=True)[:, None, None]
-        for block in self.blocks:
-            x = block(x, attend)
-        x = self.norm_out(x)
-        return x[:, 1:], x[:, 0]
+        tokens = self.embed(batch)
+        if masked is None:
+            return self.relate(tokens, batch.start_s, batch.valid, batch.summary)
+        tokens = torch.where(masked[..., None], self.mask_token.to(tokens.dtype), tokens)
+        return self.relate(tokens, batch.start_s, batch.valid)  # the summary would give the hidden tokens' amplitudes away
 
-    def _embed(self, batch: SentenceBatch) -> Tensor:
-        """(B, N, D); the convolution runs over real tokens only."""
+    def embed(self, batch: SentenceBatch) -> Tensor:
+        """Each token for itself, without time, (B, N, D); the convolution runs over real tokens only."""
         conditions = self.conditions.of_tokens(batch)
         waves = self.front_end(batch.waves[batch.valid], batch.lengths[batch.valid])  # (M, D)
         spread = torch.zeros_like(conditions)
         spread[batch.valid] = waves.to(spread.dtype)
         return torch.as_tensor(self.norm_in(spread + conditions))
+
+    def relate(
+        self, tokens: Tensor, start_s: Tensor, valid: Tensor, summary: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Tokens in the context of their sentences.
+
+        Args:
+            tokens: (B, N, D) of `embed`.
+            start_s, valid: (B, N), as in `SentenceBatch`.
+            summary: (B, 5 S), None to leave the stretch's amplitudes out.
+
+        Returns:
+            tokens (B, N, D) and sentences (B, D).
+        """
+        tokens = tokens + self.conditions.at(start_s)
+        sentence = self.sentence_token.expand(len(tokens), -1)
+        if summary is not None:
+            sentence = sentence + self.conditions.of_sentence(summary)
+        x = self.dropout(torch.cat([sentence[:, None], tokens], dim=1))  # (B, 1 + N, D)
+        attend = functional.pad(valid, (1, 0), value=True)[:, None, None]
+        for block in self.blocks:
+            x = block(x, attend)
+        x = self.norm_out(x)
+        return x[:, 1:], x[:, 0]
 
 
 class Decoder(nn.Module):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -67,6 +68,56 @@ class TrackingConfig:
 
 
 @dataclass(frozen=True)
+class Selection:
+    """Which epoch's weights are kept beside the last ones: those with the best `metric` among the figures of an epoch's end.
+
+    Args:
+        patience: epochs without a better one after which the run ends; None for never.
+    """
+
+    __pydantic_config__ = STRICT
+    metric: str
+    best: Literal["max", "min"]
+    patience: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.patience is not None and self.patience < 1:
+            raise ConfigError(f"select.patience must be at least 1 epoch, or null, got {self.patience}")
+
+    def better(self, value: float, than: float | None) -> bool:
+        """Whether a figure beats the best so far; one that is not a number never does."""
+        if math.isnan(value) or than is None:
+            return not math.isnan(value)
+        return value > than if self.best == "max" else value < than
+
+
+@dataclass(frozen=True)
+class FitSettings:
+    """What the loop has to know of a run, whatever it trains.
+
+    Args:
+        batch: samples a batch, over all processes.
+        accumulate: batches a step; their losses are averaged.
+        keep_last: train on the smaller batch that is left at the end of an epoch, too.
+        clip_norm: longest gradient; None for any.
+        every_steps: steps between rows of metrics.csv.
+    """
+
+    output: Path
+    epochs: int
+    batch: int
+    accumulate: int = 1
+    keep_last: bool = False
+    clip_norm: float | None = None
+    seed: int = 0
+    workers: int = 0
+    every_steps: int = 20
+    checkpoint_minutes: float = 5.0
+    stop_after_steps: int | None = None
+    select: Selection | None = None
+
+
+@dataclass(frozen=True)
 class LossConfig:
     """Weights of what the decoder reconstructs: waves (z-scored), log band powers, time-domain features by slot."""
 
@@ -112,6 +163,21 @@ class RunConfig:
     def __post_init__(self) -> None:
         if not 0 < self.mask_ratio < 1:
             raise ConfigError(f"mask_ratio must lie in (0, 1), got {self.mask_ratio}")
+
+    @property
+    def fit(self) -> FitSettings:
+        """The part that the loop needs."""
+        return FitSettings(
+            output=self.output,
+            epochs=self.optim.epochs,
+            batch=self.optim.batch,
+            clip_norm=self.optim.clip_norm,
+            seed=self.seed,
+            workers=self.data.workers,
+            every_steps=self.tracking.every_steps,
+            checkpoint_minutes=self.checkpoint_minutes,
+            stop_after_steps=self.stop_after_steps,
+        )
 
     @property
     def model(self) -> AEMGConfig:

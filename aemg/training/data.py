@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -16,6 +17,8 @@ from aemg.model import SentenceBatch, Stretch, collate, stretch_of
 from aemg.sessions import Session, SessionKey, SessionStore
 from aemg.topology import WAYS, Worn
 from aemg.training.config import TrainingDataConfig
+
+T = TypeVar("T")
 
 
 @dataclass
@@ -29,6 +32,10 @@ class TrainingBatch:
     def to(self, device: torch.device | str) -> TrainingBatch:
         """The batch on a device."""
         return TrainingBatch(self.sentences.to(device), self.masked.to(device), self.samples.to(device))
+
+    def record(self) -> dict[str, object]:
+        """What is kept of a batch that the training stumbled over."""
+        return {"samples": self.samples}
 
 
 @dataclass(frozen=True)
@@ -114,36 +121,46 @@ class EpochSampler(Sampler[list[tuple[int, int]]]):
 
     Args:
         samples: in an epoch; the last, incomplete batch is dropped unless it is the only one.
-        batch: samples a step over all processes; must be a multiple of `world`.
-        first_step: step of the run to begin with, for resuming.
-        steps: of the whole run.
+        batch: samples a batch over all processes; must be a multiple of `world`.
+        first_step: batch of the run to begin with, for resuming.
+        steps: batches of the whole run.
+        keep_last: keep the last batch, too, where it holds a sample for every process.
     """
 
     def __init__(
-        self, samples: int, batch: int, *, seed: int, rank: int, world: int, first_step: int, steps: int
+        self,
+        samples: int,
+        batch: int,
+        *,
+        seed: int,
+        rank: int,
+        world: int,
+        first_step: int,
+        steps: int,
+        keep_last: bool = False,
     ) -> None:
         self._samples, self._batch, self._seed = samples, batch, seed
         self._rank, self._world, self._first, self._steps = rank, world, first_step, steps
+        self._per_epoch = self.steps_per_epoch(samples, batch, keep_last=keep_last, world=world)
 
     @staticmethod
-    def steps_per_epoch(samples: int, batch: int) -> int:
-        """Whole batches in an epoch, at least one."""
-        return max(1, samples // batch)
+    def steps_per_epoch(samples: int, batch: int, *, keep_last: bool = False, world: int = 1) -> int:
+        """Batches in an epoch, at least one."""
+        return max(1, samples // batch + (keep_last and samples % batch >= world))
 
     def __len__(self) -> int:
         return self._steps - self._first
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
-        per_epoch = self.steps_per_epoch(self._samples, self._batch)
         order, epoch = np.zeros(0, int), -1
         for step in range(self._first, self._steps):
-            if step // per_epoch != epoch:
-                epoch = step // per_epoch
+            if step // self._per_epoch != epoch:
+                epoch = step // self._per_epoch
                 order = np.random.default_rng((self._seed, epoch)).permutation(self._samples)
-            at = (step % per_epoch) * self._batch
+            at = (step % self._per_epoch) * self._batch
             yield [(epoch, int(sample)) for sample in order[at : at + self._batch][self._rank :: self._world]]
 
 
-def first_of(batch: list[TrainingBatch]) -> TrainingBatch:
+def first_of(batch: list[T]) -> T:
     """Collation of a loader whose dataset gives whole batches."""
     return batch[0]

@@ -22,6 +22,7 @@ from aemg.sessions import Session, SessionKey, SessionStore, labelled_windows, s
 from aemg.topology import JointRegistration, Worn, label_patterns, register_jointly
 from aemg.training.config import RunConfig, TrainingDataConfig
 from aemg.training.data import SentenceDataset, TrainingBatch
+from aemg.training.descent import adamw_cosine
 from aemg.training.loop import FitResult, fit, make_accelerator
 from aemg.training.tasks import MaskedCodeTask, ReconstructionTask
 
@@ -52,7 +53,7 @@ def train_tokenizer(config: RunConfig) -> FitResult:
             trained.start_codebook(_start_batch(dataset, config).to(accelerator.device), step_tokens)
         return {**trained.health(), "gradient_reach": trained.gradient_reach(batch)}
 
-    result = fit(accelerator, task, dataset, config, health)
+    result = fit(accelerator, task, dataset, config.fit, adamw_cosine(config.optim), health)
     model.encoder.load_state_dict(model.tokenizer.encoder.state_dict())
     _save(accelerator, model, config, result)
     return result
@@ -85,7 +86,7 @@ def pretrain(config: RunConfig) -> FitResult:
     model.stage = "masked"
     dataset = SentenceDataset(store, keys, joint.worn, config.data, mask_ratio=config.mask_ratio, seed=config.seed)
     task = MaskedCodeTask(model, config.code_temperature).to(accelerator.device)
-    result = fit(accelerator, task, dataset, config, lambda task, batch: {})
+    result = fit(accelerator, task, dataset, config.fit, adamw_cosine(config.optim), lambda task, batch: {})
     _save(accelerator, model, config, result)
     return result
 
@@ -137,7 +138,7 @@ def excluded(info: DatasetInfo, subject: str, exclude: Mapping[str, Sequence[str
 
 
 def _begin(config: RunConfig) -> Accelerator:
-    accelerator = make_accelerator(config)
+    accelerator = make_accelerator(config.precision, config.tracking, config.output)
     config.output.mkdir(parents=True, exist_ok=True)
     if accelerator.is_main_process:
         save_config(config, config.output / "config.yaml")

@@ -1,0 +1,163 @@
+"""A run's folder: figures, checkpoints, the best weights; and its progress bar."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from accelerate.logging import get_logger
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from aemg.training.config import FitSettings
+
+logger = get_logger(__name__)
+BEST = "best.safetensors"
+
+
+@dataclass(frozen=True)
+class Best:
+    """The epoch (from 1) whose weights `best.safetensors` holds, and its figure."""
+
+    epoch: int
+    metric: str
+    value: float
+
+
+class Run:
+    """What a run leaves in its folder: metrics.csv, epochs.csv, checkpoints, best.safetensors."""
+
+    def __init__(self, accelerator: Accelerator, settings: FitSettings, per_epoch: int, steps: int) -> None:
+        self._accelerator, self._settings, self._per_epoch, self._steps = accelerator, settings, per_epoch, steps
+        self._folder = settings.output
+        self._saved_at = time.monotonic()
+        self._bar: Any = None
+        self.last: dict[str, float] = {}
+        self.best: Best | None = None
+
+    def resume(self) -> int:
+        """Loads the last whole checkpoint; the step to go on with."""
+        state = self._folder / "checkpoint"
+        if not (state / "progress.json").exists():
+            state = self._folder / "checkpoint.old"  # a crash between the two renames of a checkpoint
+        step = 0
+        if (state / "progress.json").exists():
+            self._accelerator.load_state(str(state))
+            step = int(json.loads((state / "progress.json").read_text())["step"])
+            self.best = _read_best(self._folder)  # may be of an epoch that is done again: its figure goes with its weights
+            logger.info("going on at step %d of %d", step, self._steps)
+        self._accelerator.wait_for_everyone()
+        if self._accelerator.is_main_process:
+            for name in ("metrics.csv", "epochs.csv"):
+                _truncate(self._folder / name, step)
+            if step == 0:
+                (self._folder / BEST).unlink(missing_ok=True)
+        self._bar = tqdm(total=self._steps, initial=step, unit="step", disable=not self._accelerator.is_main_process)
+        return step
+
+    def log(self, step: int, figures: dict[str, float]) -> None:
+        """The figures of a step: on the bar and, now and then, in metrics.csv."""
+        self.last = figures
+        self._bar.update()
+        self._bar.set_postfix({"epoch": f"{step / self._per_epoch:.1f}", "loss": f"{figures['loss']:.4f}"}, refresh=False)
+        if step % self._settings.every_steps == 0 or step == self._steps:
+            self._write("metrics.csv", {"step": step, "epoch": step / self._per_epoch, **figures})
+
+    def log_epoch(self, step: int, figures: dict[str, float], task: nn.Module) -> None:
+        """The figures of an epoch, in epochs.csv; the weights are kept where they are the best so far."""
+        epoch = step // self._per_epoch
+        self._write("epochs.csv", {"step": step, "epoch": epoch, **self.last, **figures})
+        shown = ", ".join(f"{name} {value:.4g}" for name, value in {**self.last, **figures}.items())
+        if self._accelerator.is_main_process:
+            self._bar.write(f"epoch {epoch}: {shown}")
+        select = self._settings.select
+        if select is not None and select.better(figures[select.metric], self.best.value if self.best else None):
+            self.best = Best(epoch, select.metric, figures[select.metric])
+            if self._accelerator.is_main_process:
+                _save_best(task, self.best, self._folder)
+            self._accelerator.wait_for_everyone()
+
+    def patience_ended(self, step: int) -> bool:
+        """Whether as many epochs as the selection allows went by without a better one."""
+        select = self._settings.select
+        if select is None or select.patience is None:
+            return False
+        return step // self._per_epoch - (self.best.epoch if self.best else 0) >= select.patience
+
+    def due(self, step: int) -> bool:
+        """Whether it is time for a checkpoint; the same answer on all processes."""
+        if step >= self._steps:
+            return False
+        late = torch.tensor(float(time.monotonic() - self._saved_at >= 60 * self._settings.checkpoint_minutes))
+        return bool(self._accelerator.reduce(late.to(self._accelerator.device), "max") > 0)
+
+    def checkpoint(self, step: int) -> None:
+        """Written beside the last one and renamed, so that one whole checkpoint is always there."""
+        partial, final, old = (self._folder / n for n in ("checkpoint.partial", "checkpoint", "checkpoint.old"))
+        if self._accelerator.is_main_process:
+            shutil.rmtree(partial, ignore_errors=True)
+        self._accelerator.wait_for_everyone()
+        self._accelerator.save_state(str(partial))
+        self._accelerator.wait_for_everyone()
+        if self._accelerator.is_main_process:
+            (partial / "progress.json").write_text(json.dumps({"step": step, "steps": self._steps}))
+            shutil.rmtree(old, ignore_errors=True)
+            if final.exists():
+                final.rename(old)
+            partial.rename(final)
+            shutil.rmtree(old, ignore_errors=True)
+        self._accelerator.wait_for_everyone()
+        self._saved_at = time.monotonic()
+
+    def close(self) -> None:
+        """Ends the bar."""
+        self._bar.close()
+
+    def _write(self, name: str, row: dict[str, float]) -> None:
+        self._accelerator.log({k: v for k, v in row.items() if k != "step"}, step=int(row["step"]))
+        if not self._accelerator.is_main_process:
+            return
+        path = self._folder / name
+        new = not path.exists()
+        with path.open("a", newline="") as file:
+            writer = csv.DictWriter(file, fieldnames=list(row), lineterminator="\n")
+            if new:
+                writer.writeheader()
+            writer.writerow(row)
+
+
+def _truncate(path: Path, step: int) -> None:
+    """Drops the rows after a step, which a resumed run writes again."""
+    if step == 0 or not path.exists():
+        path.unlink(missing_ok=True)
+        return
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(lines[:1] + [line for line in lines[1:] if int(line.split(",", 1)[0]) <= step]))
+
+
+def load_best(task: nn.Module, folder: Path) -> None:
+    """Puts the weights of a run's best epoch into its task."""
+    task.load_state_dict(load_file(folder / BEST))
+
+
+def _save_best(task: nn.Module, best: Best, folder: Path) -> None:
+    weights: dict[str, Tensor] = {k: v.detach().cpu().clone().contiguous() for k, v in task.state_dict().items()}
+    partial = folder / f"{BEST}.partial"
+    save_file(weights, partial, metadata={"best": json.dumps(asdict(best))})
+    partial.replace(folder / BEST)
+
+
+def _read_best(folder: Path) -> Best | None:
+    if not (folder / BEST).exists():
+        return None
+    with safe_open(folder / BEST, framework="pt") as file:
+        return Best(**json.loads(file.metadata()["best"]))
