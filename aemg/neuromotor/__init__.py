@@ -13,7 +13,7 @@ from aemg.neuromotor.cler import cler, event_counts
 from aemg.neuromotor.ctc import ctc_loss, greedy_ctc
 from aemg.neuromotor.decoder import Decoder
 from aemg.neuromotor.error_rate import character_error_rate
-from aemg.neuromotor.events import GESTURES, decode_events
+from aemg.neuromotor.events import GESTURES, decode_events, pair_releases
 from aemg.neuromotor.gestures import DiscreteGestures
 from aemg.neuromotor.handwriting import Handwriting
 from aemg.neuromotor.mpf import MPF, MPFStream
@@ -36,5 +36,6 @@ __all__ = [
     "event_counts",
     "greedy_ctc",
     "labels_to_text",
+    "pair_releases",
     "text_to_labels",
 ]

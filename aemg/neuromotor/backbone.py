@@ -34,6 +34,7 @@ from aemg.neuromotor.sliding_tokens import RATE_HZ, SlidingTokens, levels
 from aemg.topology import SLOTS
 
 FRAME_ROWS = 40
+_WRIST_SCALE = 1e-3
 _SUMMARY = (1 + len(FEATURES)) * SLOTS
 
 
@@ -159,6 +160,9 @@ class AEMGDecoder(Decoder):
         per_step = self.layout.outputs_per_step
         self.spread = nn.Linear(lstm_hidden, per_step * lstm_hidden) if per_step > 1 else None
         self.projection = nn.Linear(lstm_hidden, self.outputs)
+        if task == "wrist":  # radians a step are small numbers
+            nn.init.normal_(self.projection.weight, std=_WRIST_SCALE)
+            nn.init.zeros_(self.projection.bias)
         self.encoder.requires_grad_(not freeze)
         self.encoder.mask_token.requires_grad_(False)  # nothing is masked here
         self.train(self.training)

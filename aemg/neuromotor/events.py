@@ -72,6 +72,34 @@ def debounce(events: Sequence[Event], debounce_s: float | None = DEBOUNCE_S) -> 
     return [(name, time_s) for name, time_s in events if rule.keep(name, time_s)]
 
 
+class PairedReleases:
+    """Drops a release that does not follow its own press, one event at a time in order of time.
+
+    The published training leaves the outputs of the releases free wherever nothing is held, and CLER drops releases that do
+    not fit the prompt before. A live system has no prompts: to it, a release counts while the last event was its press.
+    """
+
+    def __init__(self) -> None:
+        self._held: str | None = None
+
+    def keep(self, name: str) -> bool:
+        """Whether the event stands."""
+        if name in RELEASES and self._held != name.removesuffix("_release"):
+            return False
+        self._held = name.removesuffix("_press") if name.endswith("_press") else None
+        return True
+
+    def reset(self) -> None:
+        """Nothing is held."""
+        self._held = None
+
+
+def pair_releases(events: Sequence[Event]) -> list[Event]:
+    """The events, in order of time, that `PairedReleases` keeps."""
+    rule = PairedReleases()
+    return [(name, time_s) for name, time_s in events if rule.keep(name)]
+
+
 def crossings(
     probabilities: NDArray[Any], threshold: float = THRESHOLD, before: NDArray[np.bool_] | None = None
 ) -> NDArray[np.bool_]:

@@ -28,7 +28,7 @@ from aemg.errors import AEMGError, ConfigError
 from aemg.neuromotor.conformer import Conformer
 from aemg.neuromotor.ctc import GreedyCTC
 from aemg.neuromotor.decoder import Decoder
-from aemg.neuromotor.events import DEBOUNCE_S, GESTURES, THRESHOLD, Debounce, Event, crossings
+from aemg.neuromotor.events import DEBOUNCE_S, GESTURES, THRESHOLD, Debounce, Event, PairedReleases, crossings
 from aemg.neuromotor.lstm import PackedLSTM
 from aemg.neuromotor.mpf import check_finite
 from aemg.neuromotor.text import CHARACTERS
@@ -208,6 +208,7 @@ class GestureStream(Stream[GestureResult]):
         decoder, start_s: see `Stream`.
         threshold: probability at which a gesture begins.
         debounce_s: see `aemg.neuromotor.events.Debounce`; None for no debouncing.
+        pair_releases: drop releases that do not follow their own press, see `aemg.neuromotor.events.PairedReleases`.
         names: of the decoder's classes.
 
     Raises:
@@ -220,6 +221,7 @@ class GestureStream(Stream[GestureResult]):
         start_s: float = 0.0,
         threshold: float = THRESHOLD,
         debounce_s: float | None = DEBOUNCE_S,
+        pair_releases: bool = False,
         names: Sequence[str] = GESTURES,
     ) -> None:
         if not math.isfinite(threshold):
@@ -227,13 +229,15 @@ class GestureStream(Stream[GestureResult]):
         if len(names) != decoder.n_outputs:
             raise ConfigError(f"names must be {decoder.n_outputs}, one for every class of the decoder, got {len(names)}")
         self.threshold, self.names = threshold, tuple(names)
-        self._debounce = Debounce(debounce_s)
+        self._debounce, self._pairs = Debounce(debounce_s), PairedReleases() if pair_releases else None
         super().__init__(decoder, start_s)
 
     def reset(self) -> None:
         """Forget everything, as if nothing had been pushed."""
         super().reset()
         self._debounce.reset()
+        if self._pairs is not None:
+            self._pairs.reset()
         self._above = np.zeros(len(self.names), dtype=np.bool_)
 
     def _result(self, rows: NDArray[np.int64], times_s: NDArray[np.float64], output: Tensor) -> GestureResult:
@@ -243,7 +247,8 @@ class GestureStream(Stream[GestureResult]):
         if values.shape[1]:
             self._above = values[:, -1] >= values.dtype.type(self.threshold)
         found = ((self.names[kind], float(times_s[step])) for step, kind in begun)
-        events = tuple((name, time_s) for name, time_s in found if self._debounce.keep(name, time_s))
+        debounced = ((name, time_s) for name, time_s in found if self._debounce.keep(name, time_s))
+        events = tuple((name, time_s) for name, time_s in debounced if self._pairs is None or self._pairs.keep(name))
         return GestureResult(rows, times_s, output, probabilities, events)
 
 

@@ -23,9 +23,9 @@ Metrics and excerpts of discrete_gestures:
 
     "cler": float                      share, 0 to 1; mean over test intervals
     "misses_per_min", "false_positives_per_min", "median_latency_s": float
-    "labels", "events", "misses", "false_positives": int
+    "labels", "events", "misses", "false_positives", "ruled_out": int
     "minutes": float                   of test data
-    "classes": {name: {"labels", "correct", "confused", "missed", "false_positives": int}}
+    "classes": {name: {"labels", "correct", "confused", "missed", "false_positives", "ruled_out": int}}
     "confusion": {"labels": [row names], "predicted": [column names], "counts": [[int, ...], ...]}
                                        rows: what was prompted; a last column "missed" and a last row "no label" are told
                                        apart by name; in "metrics" only
@@ -146,6 +146,10 @@ _CONFUSION: Final = (
     "Rows: what was prompted; columns: what was decoded for it. Percent of each row, empty where never; last column: how "
     "many. Blue: right; orange: all else. The row \"no label\": events without a prompt."
 )
+_RULED_OUT: Final = (
+    "Ruled out: releases that do not fit what was prompted last. CLER drops them before it counts, and the loss does not "
+    "train against them; without prompts, the option pair_releases drops releases that do not follow their own press."
+)
 _EVENTS: Final = (
     "Colour: probability of each gesture over time. Hollow triangles: prompts; filled ones: decoded events. Networks are "
     "trained to answer about 0.1 s after the prompt's time."
@@ -255,10 +259,10 @@ def _users(task: _Task, metrics: Mapping[str, Any], users: Mapping[str, Any]) ->
 def _classes(classes: Mapping[str, Any]) -> str:
     if not classes:
         return ""
-    keys = ("labels", "correct", "confused", "missed", "false_positives")
-    heads = ["Gesture", "Prompts", "Right", "Another gesture", "Missed", "Without a prompt"]
+    keys = ("labels", "correct", "confused", "missed", "false_positives", "ruled_out")
+    heads = ["Gesture", "Prompts", "Right", "Another gesture", "Missed", "Without a prompt", "of them ruled out"]
     rows = [[text(name), *(number(part(one).get(key), 0) for key in keys)] for name, one in classes.items()]
-    return f"<h2>Gestures</h2>{table(heads, rows)}"
+    return f"<h2>Gestures</h2>{table(heads, rows)}<p class=note>{text(_RULED_OUT)}</p>"
 
 
 def _confusion(confusion: Mapping[str, Any]) -> str:

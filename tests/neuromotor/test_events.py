@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from aemg.errors import AEMGError
-from aemg.neuromotor.events import GESTURES, RELEASES, Debounce, crossings, debounce, decode_events
+from aemg.neuromotor.events import GESTURES, RELEASES, Debounce, crossings, debounce, decode_events, pair_releases
 
 LAW = settings(derandomize=True, max_examples=50, deadline=None)
 PROBABILITIES = arrays(np.float32, st.tuples(st.just(9), st.integers(0, 30)), elements=st.sampled_from([0, 0.25, 0.75, 1]))
@@ -122,3 +122,19 @@ def test_bad_input_is_named(p: np.ndarray, times: np.ndarray, message: str) -> N
 def test_bad_debounce_times_are_named(value: float) -> None:
     with pytest.raises(AEMGError, match="debounce_s"):
         debounce([], value)
+
+
+@LAW
+@given(st.lists(st.sampled_from(GESTURES), max_size=12))
+def test_a_paired_release_follows_its_press_at_once(names: list[str]) -> None:
+    kept = pair_releases([(name, float(k)) for k, name in enumerate(names)])
+    for (before, _), (name, _) in zip([("", 0.0), *kept], kept):
+        assert name not in RELEASES or before == name.replace("release", "press")
+    assert [entry for entry in kept if entry[0] not in RELEASES] == [
+        (name, float(k)) for k, name in enumerate(names) if name not in RELEASES
+    ]
+
+
+def test_only_the_first_release_of_a_press_stands() -> None:
+    events = [("index_press", 1.0), ("index_release", 1.5), ("index_release", 2.0), ("middle_release", 2.5)]
+    assert pair_releases(events) == events[:2]

@@ -17,7 +17,7 @@ from aemg.errors import AEMGError, ConfigError
 from aemg.neuromotor import streaming
 from aemg.neuromotor.ctc import greedy_ctc
 from aemg.neuromotor.decoder import Decoder
-from aemg.neuromotor.events import GESTURES, decode_events
+from aemg.neuromotor.events import GESTURES, decode_events, pair_releases
 from aemg.neuromotor.gestures import DiscreteGestures
 from aemg.neuromotor.handwriting import Handwriting
 from aemg.neuromotor.text import labels_to_text
@@ -169,6 +169,8 @@ def test_events_are_those_of_the_whole(lengths: list[int], threshold: float, deb
     times_s = np.concatenate([r.times_s for r in results])
     assert found == decode_events(probabilities, times_s, threshold, debounce_s)
     assert len(found) > 1
+    paired = decoder("gestures").stream(start_s=2.5, threshold=threshold, debounce_s=debounce_s, pair_releases=True)
+    assert [event for chunk in pieces(x, lengths) for event in paired.push(chunk).events] == pair_releases(found)
 
 
 def test_classes_that_begin_together_keep_their_order() -> None:

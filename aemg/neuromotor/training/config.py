@@ -137,6 +137,7 @@ class DecodingConfig:
     Args:
         validation: score the validation users' intervals or prompts in the same way as well.
         threshold, debounce_s, tolerance_s: of gesture events, see `decode_events` and `cler`.
+        pair_releases: drop releases that do not follow their own press, see `PairedReleases`; the published figure does not.
         fake_pair: validation accuracy of gestures as the released training counts it, see `ValidationAccuracy`.
         piece_s: signal that goes through the network at once, in seconds.
         examples: excerpts in the report, at most so many.
@@ -146,6 +147,7 @@ class DecodingConfig:
     validation: bool = True
     threshold: float = 0.35
     debounce_s: float = 0.05
+    pair_releases: bool = False
     tolerance_s: tuple[float, float] = (-0.05, 0.25)
     fake_pair: bool = False
     piece_s: float = 20.0

@@ -26,7 +26,7 @@ from aemg.neuromotor.data.prompts import PromptDataset
 from aemg.neuromotor.data.windows import Span
 from aemg.neuromotor.decoder import Decoder
 from aemg.neuromotor.error_rate import edit_counts
-from aemg.neuromotor.events import Event, decode_events
+from aemg.neuromotor.events import Event, decode_events, pair_releases
 from aemg.neuromotor.text import labels_to_text
 from aemg.neuromotor.training.batches import DecoderBatch, DecoderBatches
 from aemg.neuromotor.training.config import DecoderConfig, DecodingConfig
@@ -131,6 +131,7 @@ def _score_gestures(network: Decoder, file: NeuromotorFile, span: Span, config: 
     steps = times[network.left_context :: network.output_stride][: probabilities.shape[1]]
     labels: list[Event] = [(prompt.name, prompt.time) for prompt in file.gesture_prompts()]
     events = decode_events(probabilities, steps, config.threshold, config.debounce_s)
+    events = pair_releases(events) if config.pair_releases else events
     begin, end = float(times[0]), float(np.nextafter(times[-1], np.inf))
     return GestureResult(
         **reader.facts(probabilities.shape[1]),

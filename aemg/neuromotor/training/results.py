@@ -89,6 +89,7 @@ class GestureResult(Stretch):
             "events": total.hits + total.confusions + total.false_positives,
             "misses": total.misses,
             "false_positives": total.false_positives,
+            "ruled_out": total.ruled_out,
             "minutes": counts.minutes,
             "intervals": len(results),
             "classes": {
@@ -98,6 +99,7 @@ class GestureResult(Stretch):
                     "confused": of.confusions,
                     "missed": of.misses,
                     "false_positives": of.false_positives,
+                    "ruled_out": of.ruled_out,
                 }
                 for name, of in counts.gestures.items()
             },
