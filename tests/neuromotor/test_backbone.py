@@ -84,7 +84,7 @@ def test_the_future_changes_nothing_and_the_present_something(decoder: AEMGDecod
     before, after = decode(decoder, x), decode(decoder, changed)
     torch.testing.assert_close(after[:, : k + 1], before[:, : k + 1], atol=0, rtol=0)
     changed[..., last - 40 : last + 1] += 5.0 * torch.randn(41)
-    assert (decode(decoder, changed)[:, k] - before[:, k]).abs().max() > 1e-3
+    assert (decode(decoder, changed)[:, k] - before[:, k]).abs().max() > 1e-2 * before.abs().max()
 
 
 def test_an_item_alone_is_the_item_in_a_batch(decoder: AEMGDecoder) -> None:
@@ -351,11 +351,15 @@ def test_gestures_can_be_learnt() -> None:
 
 
 def test_wrist_can_be_learnt() -> None:
+    """Turns of 0.02 radians a step, to or fro after the slot of the last burst; always 0 would be no better than `silent`."""
     made = learner("wrist")
     x, on = bursts(2, 3000, 1)
-    target = (on[:, :1] - on[:, 1:])[..., 253::40]
-    first, last = fit(made, x, lambda y: (y - target).abs().mean(), 80)
-    assert last < 0.4 * first
+    rows = torch.arange(1, 3001)
+    last_burst = (on * rows).cummax(dim=-1).values  # (B, 2, T), row of each slot's last burst
+    target = 0.02 * (last_burst[:, :1] - last_burst[:, 1:]).sign()[..., 253::40]
+    silent = target.abs().mean().item()
+    _, last = fit(made, x, lambda y: (y - target).abs().mean(), 80)
+    assert last < 0.3 * silent
 
 
 def test_handwriting_can_be_learnt() -> None:

@@ -129,6 +129,11 @@ def test_the_recipes_are_as_published() -> None:
     assert handwriting.data.padding == (19014, 974) and handwriting.data.merge_s == 16.0
 
 
+@pytest.mark.parametrize("path", sorted(p for p in CONFIGS.glob("*.yaml") if p.stem not in ("loso", "fewshot")), ids=lambda p: p.stem)
+def test_a_ready_configuration_fits_either_backbone(path: Path) -> None:
+    assert not load_config(DecoderConfig, path).model.network
+
+
 @pytest.mark.parametrize("name", RECIPES.values())
 def test_the_other_ready_configurations(name: str) -> None:
     recipe = load_config(DecoderConfig, CONFIGS / f"{name}.yaml")
