@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from aemg.model import AEMG, AEMGConfig, NetworkConfig
 from aemg.model.config import SpaceConfig
 from aemg.neuromotor import decoder as decoder_module
 from aemg.neuromotor.backbone import LAYOUTS, AEMGDecoder, aemg_decoder
+from aemg.neuromotor.ctc import greedy_ctc
 from aemg.neuromotor.sliding_tokens import RATE_HZ, RunningScale, SlidingTokens, antialias, source
 from aemg.topology import UNIFIED
 
@@ -320,18 +322,16 @@ def bursts(items: int, rows: int, seed: int) -> tuple[Tensor, Tensor]:
     return torch.from_numpy(x), torch.from_numpy(on)
 
 
-def fit(made: AEMGDecoder, x: Tensor, loss_of: object, steps: int) -> tuple[float, float]:
-    """Loss at the first and after the last of some steps of training."""
+def fit(made: AEMGDecoder, x: Tensor, loss_of: Callable[[Tensor], Tensor], steps: int) -> float:
+    """Loss after some steps of training."""
     optimiser = torch.optim.Adam(made.parameters(), lr=5e-3)
-    losses = []
     for _ in range(steps):
-        loss = loss_of(made(x))  # type: ignore[operator]
+        loss = loss_of(made(x))
         optimiser.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(made.parameters(), 1.0)
         optimiser.step()
-        losses.append(loss.item())
-    return losses[0], losses[-1]
+    return loss.item()
 
 
 def learner(task: str) -> AEMGDecoder:
@@ -339,15 +339,16 @@ def learner(task: str) -> AEMGDecoder:
 
 
 def test_gestures_can_be_learnt() -> None:
-    """A pulse of 40 ms, begun 80 ms after a burst's begin, to a step of 5 ms."""
+    """Which slot had a burst, from 80 to 180 ms after its begin; `constant` is what shares of time alone would give."""
     made = learner("discrete_gestures")
     x, on = bursts(2, 3000, 0)
-    onset = functional.pad(on.diff(dim=-1).clamp(min=0.0), (1, 0))
-    pulse = functional.max_pool1d(functional.pad(onset, (239, 0)), 80, 1)[..., :3000]  # rows 160 to 239 after the onset
+    late = functional.max_pool1d(functional.pad(on, (239, 0)), 80, 1)[..., :3000]
     target = torch.zeros(2, 9, made.compute_output_lengths(3000))
-    target[:, [0, 4]] = pulse[:, :, 20::10]
-    first, last = fit(made, x, lambda y: functional.binary_cross_entropy_with_logits(y, target), 80)
-    assert last < 0.1 * first
+    target[:, [0, 4]] = late[:, :, 20::10]
+    share = target.mean((0, 2), keepdim=True).expand_as(target)
+    constant = functional.binary_cross_entropy(share, target).item()
+    last = fit(made, x, lambda y: functional.binary_cross_entropy_with_logits(y, target), 120)
+    assert last < 0.3 * constant
 
 
 def test_wrist_can_be_learnt() -> None:
@@ -358,8 +359,8 @@ def test_wrist_can_be_learnt() -> None:
     last_burst = (on * rows).cummax(dim=-1).values  # (B, 2, T), row of each slot's last burst
     target = 0.02 * (last_burst[:, :1] - last_burst[:, 1:]).sign()[..., 253::40]
     silent = target.abs().mean().item()
-    _, last = fit(made, x, lambda y: (y - target).abs().mean(), 80)
-    assert last < 0.3 * silent
+    last = fit(made, x, lambda y: (y - target).abs().mean(), 80)
+    assert last < 0.5 * silent
 
 
 def test_handwriting_can_be_learnt() -> None:
@@ -372,8 +373,9 @@ def test_handwriting_can_be_learnt() -> None:
     def loss(y: Tensor) -> Tensor:
         return functional.ctc_loss(y.transpose(0, 1), labels, lengths, torch.tensor([3, 2]), blank=99)
 
-    first, last = fit(made, x, loss, 25)
-    assert last < 0.3 * first
+    fit(made, x, loss, 50)
+    output = decode(made.eval(), x)
+    assert [greedy_ctc(y[:n]) for y, n in zip(output, lengths.tolist())] == [[7, 8, 9], [8, 7]]
 
 
 def test_memory_does_not_grow_with_the_recording(monkeypatch: pytest.MonkeyPatch) -> None:
