@@ -73,6 +73,12 @@ INFO_WRIST: Final = _info(
     "meta-wrist", "wrist", 100, (),
     "The target wrist_angles holds flexion/extension (extension positive) and radial/ulnar deviation (radial positive).",
 )  # fmt: skip
+SETS: Final[dict[Task, str]] = {
+    "discrete_gestures": INFO_GESTURES.name,
+    "handwriting": INFO_HANDWRITING.name,
+    "wrist": INFO_WRIST.name,
+}
+"""The set of each task."""
 
 
 def open_gestures(root: str | Path) -> DatasetReader:

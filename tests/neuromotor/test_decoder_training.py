@@ -25,7 +25,7 @@ from safetensors.torch import load_file
 from aemg.config import load_config
 from aemg.datasets.neuromotor_file import NeuromotorFile
 from aemg.errors import AEMGError, ConfigError, LeakError
-from aemg.model import AEMG, AEMGConfig, NetworkConfig
+from aemg.model import AEMG, AEMGConfig, NetworkConfig, Seen
 from aemg.neuromotor.cler import cler
 from aemg.neuromotor.data.corpus import Partition
 from aemg.neuromotor.events import decode_events
@@ -34,7 +34,7 @@ from aemg.neuromotor.handwriting import Handwriting
 from aemg.neuromotor.training import DecoderConfig, decode, train_decoder
 from aemg.neuromotor.training.curves import divided, doublings
 from aemg.neuromotor.training.descent import descent_of
-from aemg.neuromotor.training.networks import NETWORKS
+from aemg.neuromotor.training.networks import NETWORKS, make_network
 from aemg.neuromotor.training.pieces import outputs_in_pieces
 from aemg.neuromotor.training.sets import drawn_users, split_of, training_set, user_name
 from aemg.neuromotor.wrist import Wrist
@@ -352,6 +352,13 @@ def test_the_aemg_backbone(decoder_config: Made, tmp_path: Path, task: str) -> N
     words = ["model.backbone=aemg", f"init={tmp_path / 'run'}", "optim.epochs=0"]
     train_decoder(decoder_config(task, tmp_path / "again", *words, network="model.network={}"))
     assert report_of(tmp_path / "again")["stretches"] == report_of(tmp_path / "run")["stretches"]
+
+
+def test_whom_a_pre_trained_encoder_has_seen_is_told(decoder_config: Made, tmp_path: Path) -> None:
+    seen = Seen(people={"meta-wrist": ("user_002",), "meta-gestures": ("user_001",), "uci-gestures": ("user_003",)})
+    AEMG(AEMGConfig(network=AEMG_TINY), seen=seen).save_pretrained(tmp_path / "encoder")
+    config = decoder_config("wrist", tmp_path / "run", "model.backbone=aemg", f"model.encoder={tmp_path / 'encoder'}")
+    assert make_network(replace(config, model=replace(config.model, network={}))).trained_on.users == ("user_002",)
 
 
 # Curves.

@@ -7,8 +7,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from aemg.datasets.meta import SETS
 from aemg.datasets.neuromotor_file import Task
 from aemg.errors import ConfigError, DataFileError
+from aemg.model import ModelCard
 from aemg.neuromotor.backbone import AEMGDecoder, aemg_decoder
 from aemg.neuromotor.decoder import Decoder, read_card
 from aemg.neuromotor.gestures import DiscreteGestures
@@ -66,8 +68,15 @@ def make_network(config: DecoderConfig) -> Start:
         if model.encoder != "none":
             raise ConfigError("model.encoder is for model.backbone=aemg, which is meta here")
         return Start(NETWORKS[config.task].from_config(model.network), TrainedOn())
-    encoder = None if model.encoder == "none" else _saved_folder(Path(model.encoder))
-    return Start(aemg_decoder(config.task, encoder, **model.network), TrainedOn())
+    if model.encoder == "none":
+        return Start(aemg_decoder(config.task, None, **model.network), TrainedOn())
+    encoder = _saved_folder(Path(model.encoder))
+    return Start(aemg_decoder(config.task, encoder, **model.network), _seen_by(encoder, config.task))
+
+
+def _seen_by(encoder: Path, task: Task) -> TrainedOn:
+    """Whom of the task's users a pre-trained encoder has seen; the people of other sets are others."""
+    return TrainedOn(tuple(sorted(ModelCard.read(encoder).seen.people.get(SETS[task], ()))))
 
 
 def _initial(config: DecoderConfig, init: Path) -> Start:
