@@ -15,7 +15,7 @@ import torch
 from einops import rearrange
 from numpy.typing import NDArray
 from scipy.signal import cheby2, sosfilt
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 from torch.nn import functional
 
 from aemg.errors import ConfigError
@@ -133,7 +133,7 @@ class RunningScale(nn.Module):
     """Zero mean and unit variance of (..., K) over the training data; the statistics grow in training and stay after it.
 
     Unlike in batch normalisation, an item's result in training does not depend on the others beside it once many have been
-    seen. Before any training the values pass unchanged.
+    seen. Before any training the values pass unchanged. Processes that train together share the statistics.
     """
 
     def __init__(self, size: int) -> None:
@@ -151,10 +151,14 @@ class RunningScale(nn.Module):
 
     @torch.no_grad()
     def _learn(self, x: Tensor) -> None:
-        self.count.add_(len(x)).clamp_(max=_MEMORY)
-        weight = (len(x) / self.count).clamp(max=1.0)
-        self.mean.lerp_(x.mean(0), weight)
-        self.square.lerp_(x.square().mean(0), weight)
+        moments = torch.cat([x.new_tensor([len(x)]), x.sum(0), x.square().sum(0)])
+        if distributed.is_available() and distributed.is_initialized():
+            distributed.all_reduce(moments)
+        rows, (mean, square) = moments[0], (moments[1:] / moments[0]).chunk(2)
+        self.count.add_(rows).clamp_(max=_MEMORY)
+        weight = (rows / self.count).clamp(max=1.0)
+        self.mean.lerp_(mean, weight)
+        self.square.lerp_(square, weight)
 
 
 def antialias(rate_hz: float) -> NDArray[np.float32]:
