@@ -529,3 +529,14 @@ def test_a_curve_as_typed(
     assert main(words) == 0
     assert "0.04 minutes: mae_deg_s" in capsys.readouterr().out
     assert "minutes of the user" in (tmp_path / "curve" / "curve.html").read_text()
+
+
+def test_runs_become_one_table(trained: Callable[[str], Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    summarise = runpy.run_path(str(REPOSITORY / "finetune" / "summarise_decoders.py"))["main"]
+    assert summarise([str(trained("wrist")), "--out", str(tmp_path / "table")]) == 0
+    assert "| user_002 |" in (tmp_path / "table.md").read_text() and "| user_002 |" in capsys.readouterr().out
+    summary = json.loads((tmp_path / "table.json").read_text())["wrist"]
+    assert summary["metrics"] == report_of(trained("wrist"))["metrics"]
+    assert str(trained("wrist").parent) not in (tmp_path / "table.json").read_text()
+    assert summarise([str(tmp_path), "--out", str(tmp_path / "table")]) == 2
+    assert "report.json" in capsys.readouterr().err
