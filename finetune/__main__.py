@@ -18,6 +18,7 @@ from aemg.neuromotor.training import DecoderConfig, decode
 from aemg.report import write_html
 from aemg.report.curve_page import write_curve_html
 from aemg.report.decoder_page import write_decoder_html
+from aemg.training.processes import joined_processes
 
 EPILOG = """
 protocols:
@@ -81,10 +82,12 @@ def main(argv: list[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     if arguments.protocol == "decoder":
         return decoder(arguments.config, arguments.overrides)
-    state = PartialState()
+    state = joined_processes()
     bar = tqdm(disable=not state.is_main_process, miniters=1)
 
     def progress(what: str, done: int, total: int) -> None:
+        if not state.is_main_process:
+            return
         if bar.desc != f"{what}: ":
             bar.reset(total)
             bar.set_description(what)
@@ -105,7 +108,9 @@ def main(argv: list[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     bar.close()
-    if state.is_main_process:
+    is_first = state.is_main_process
+    state.destroy_process_group()
+    if is_first:
         write_html(report, config.output / "report.html")
         summary(report)
         print(f"report: {config.output / 'report.html'}")

@@ -78,6 +78,19 @@ def test_leave_one_subject_out(folder: Path, corpus: Path) -> None:
     assert "td-lda-z" in done.stdout and (folder / "loso" / "report.html").exists()
 
 
+def test_two_processes_share_the_folds(corpus: Path, tmp_path: Path) -> None:
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nnodes", "1", "--nproc_per_node", "2"]
+    done = typed(
+        *torchrun, "--rdzv_backend", "c10d", "--rdzv_endpoint", "localhost:0", "finetune", "loso", "--config",
+        "configs/finetune/loso.yaml", "data.sets=[sim-myo]", f"data.root={corpus}", f"output={tmp_path / 'two'}",
+        "finetune.epochs=1", "max_folds=2", "jobs=1", "controls=[td-lda-z]",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("report: ") == 1, "only the first process reports"
+    report = json.loads((tmp_path / "two" / "report.json").read_text())
+    assert len(report["sets"]["sim-myo"]["subjects"]) == 2
+
+
 def test_few_shot_from_another_folder(folder: Path, corpus: Path) -> None:
     done = typed(
         sys.executable, REPOSITORY / "finetune", "fewshot", "--config", REPOSITORY / "configs/finetune/fewshot.yaml",

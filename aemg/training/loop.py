@@ -20,6 +20,7 @@ from aemg.errors import AEMGError
 from aemg.training.config import FitSettings, TrackingConfig
 from aemg.training.data import EpochSampler, first_of
 from aemg.training.descent import Descent
+from aemg.training.processes import joined_processes
 from aemg.training.run import Best, Run
 
 
@@ -71,6 +72,7 @@ def make_accelerator(precision: str, tracking: TrackingConfig, output: Path) -> 
     Args:
         precision: `no`, `bf16`, or `auto` for bf16 where the device has it.
     """
+    joined_processes()
     if precision == "auto":
         precision = "bf16" if torch.cuda.is_available() and torch.cuda.is_bf16_supported() else "no"
     accelerator = Accelerator(

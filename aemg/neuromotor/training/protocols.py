@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from accelerate import PartialState
-from accelerate.utils import parse_flag_from_env
-
 from aemg.neuromotor.training.config import DecoderConfig
 from aemg.neuromotor.training.curves import personal_curve, scaling_curve
 from aemg.neuromotor.training.run import Report, train_decoder
+from aemg.training.processes import joined_processes
 
 
 def decode(config: DecoderConfig) -> Report | None:
@@ -16,13 +14,13 @@ def decode(config: DecoderConfig) -> Report | None:
     Raises:
         AEMGError: as `train_decoder`, `scaling_curve` and `personal_curve`.
     """
-    PartialState(cpu=parse_flag_from_env("ACCELERATE_USE_CPU"))  # left alone, it does not see several processes of a CPU
+    processes = joined_processes()
     if config.protocol == "scaling":
         found = scaling_curve(config)
     elif config.protocol == "personal":
         found = personal_curve(config)
     else:
         found = train_decoder(config).report
-    PartialState().wait_for_everyone()
-    PartialState().destroy_process_group()
+    processes.wait_for_everyone()
+    processes.destroy_process_group()
     return found
