@@ -11,7 +11,7 @@ torch.Size([1, 9, 1598])
 
 from aemg.neuromotor.cler import cler, event_counts
 from aemg.neuromotor.ctc import ctc_loss, greedy_ctc
-from aemg.neuromotor.decoder import Decoder
+from aemg.neuromotor.decoder import Decoder, load_decoder
 from aemg.neuromotor.error_rate import character_error_rate
 from aemg.neuromotor.events import GESTURES, decode_events, pair_releases
 from aemg.neuromotor.gestures import DiscreteGestures
@@ -36,6 +36,7 @@ __all__ = [
     "event_counts",
     "greedy_ctc",
     "labels_to_text",
+    "load_decoder",
     "pair_releases",
     "text_to_labels",
 ]
