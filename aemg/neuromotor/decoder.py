@@ -101,26 +101,39 @@ class Decoder(nn.Module, ABC):
             AEMGError: another shape, values that are not finite, or a signal too short for one output.
         """
         x = self._checked(x)
-        features, outputs, state = [], [], None
-        missing = self.compute_output_lengths(x.shape[2])
-        for piece in self._pieces(functional.pad(x, (self.lead, 0)) if self.lead else x):
-            found, state = self.encode(self.front_end(piece), state)
-            found = found[:, :missing]
-            missing -= found.shape[1]
+        features, outputs = [], []
+        whole = self.training or torch.is_grad_enabled()
+        at_once = None if whole else max(1, int(_AT_ONCE_S * self.rate_hz / self.frame_stride / x.shape[0]))
+        padded = functional.pad(x, (self.lead, 0)) if self.lead else x
+        stretches = (padded[..., start + self.lead : stop + self.lead] for start, stop in self.spans(x.shape[2], at_once))
+        for found in self.features_of(stretches, self.compute_output_lengths(x.shape[2])):
             outputs.append(self.head(found))
             if return_features:
                 features.append(found)
         output = _joined(outputs, self.time_axis)
         return {"features": _joined(features, 1), "output": output} if return_features else output
 
-    def _pieces(self, x: Tensor) -> Iterator[Tensor]:
-        """The signal, or without gradients stretches of it that give its frames one after the other."""
-        frames = step = _count(x.shape[2], self.frame_context, self.frame_stride)
-        if not self.training and not torch.is_grad_enabled():
-            step = max(1, int(_AT_ONCE_S * self.rate_hz / self.frame_stride / x.shape[0]))
+    def spans(self, samples: int, at_once: int | None = None) -> Iterator[tuple[int, int]]:
+        """Stretches [start, stop) of a signal that give its frames one after the other; zeros stand for samples before its start.
+
+        Args:
+            at_once: frames of a stretch; None for all of them in one.
+        """
+        frames = count_outputs(samples + self.lead, self.frame_context, self.frame_stride)
+        step = at_once or max(1, frames)
         for first in range(0, frames, step):
             last = min(first + step, frames) - 1
-            yield x[..., first * self.frame_stride : last * self.frame_stride + self.frame_context + 1]
+            start, stop = first * self.frame_stride, last * self.frame_stride + self.frame_context + 1
+            yield start - self.lead, stop - self.lead
+
+    def features_of(self, stretches: Iterable[Tensor], outputs: int) -> Iterator[Tensor]:
+        """Features (B, n, H) that each of consecutive stretches (B, C, samples) completes, up to so many in all."""
+        state = None
+        for stretch in stretches:
+            found, state = self.encode(self.front_end(stretch), state)
+            found = found[:, :outputs]
+            outputs -= found.shape[1]
+            yield found
 
     def _checked(self, x: Tensor) -> Tensor:
         if x.ndim != 3 or x.shape[1] != self.channels or not x.shape[0]:
@@ -136,7 +149,7 @@ class Decoder(nn.Module, ABC):
 
     def compute_output_lengths(self, input_lengths: N) -> N:
         """How many outputs signals of so many samples give, an integer or a tensor of them; 0 for too short ones."""
-        return _count(input_lengths, self.left_context, self.output_stride)
+        return count_outputs(input_lengths, self.left_context, self.output_stride)
 
     def get_output_shape(self, samples: int | None = None) -> tuple[int, ...]:
         """Shape of what `forward` returns for one item.
@@ -369,7 +382,8 @@ def check_share(**shares: float) -> None:
             raise ConfigError(f"{name} must lie in [0, 1), got {share!r}")
 
 
-def _count(samples: N, context: int, stride: int) -> N:
+def count_outputs(samples: N, context: int, stride: int) -> N:
+    """How many times a stretch of `context` + 1 samples, moved by `stride`, fits into so many."""
     if isinstance(samples, Tensor):
         return (torch.div(samples - context - 1, stride, rounding_mode="floor") + 1).clamp(min=0)
     return max(0, (samples - context - 1) // stride + 1)
@@ -430,4 +444,6 @@ def _model_card(decoder: Decoder) -> str:
     )
 
 
-__all__ = ["RELEASED_LICENCE", "Decoder", "check_positive", "check_share", "load_decoder", "lstm_settings", "read_card"]
+__all__ = [
+    "RELEASED_LICENCE", "Decoder", "check_positive", "check_share", "count_outputs", "load_decoder", "lstm_settings", "read_card",
+]

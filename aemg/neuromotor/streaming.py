@@ -27,7 +27,7 @@ from torch import Tensor, nn
 from aemg.errors import AEMGError, ConfigError
 from aemg.neuromotor.conformer import Conformer
 from aemg.neuromotor.ctc import GreedyCTC
-from aemg.neuromotor.decoder import Decoder
+from aemg.neuromotor.decoder import Decoder, count_outputs
 from aemg.neuromotor.events import DEBOUNCE_S, GESTURES, THRESHOLD, Debounce, Event, PairedReleases, crossings
 from aemg.neuromotor.lstm import PackedLSTM
 from aemg.neuromotor.mpf import check_finite
@@ -189,7 +189,7 @@ class Stream(ABC, Generic[R]):
         decoder = self._decoder
         skipped = min(state.skip, x.shape[1])
         signal = torch.cat([state.tail, x[:, skipped:]], 1)
-        frames = max(0, (signal.shape[1] - decoder.frame_context - 1) // decoder.frame_stride + 1)
+        frames = count_outputs(signal.shape[1], decoder.frame_context, decoder.frame_stride)
         used = frames * decoder.frame_stride
         tail, skip = signal[:, used:].clone(), state.skip - skipped + max(0, used - signal.shape[1])
         if not frames:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import numpy as np
 import torch
@@ -26,20 +25,16 @@ def outputs_in_pieces(network: Decoder, rows: Rows, length: int, piece_s: float)
         length: rows of the recording; too few for an output give no piece.
         piece_s: signal that goes through the network at once, in seconds.
     """
-    lead, context, stride = getattr(network, "lead", 0), network.frame_context, network.frame_stride
     wanted = int(network.compute_output_lengths(length))
-    device = next(network.parameters()).device
-    frames = max(0, (length + lead - context - 1) // stride + 1) if wanted else 0
-    step = max(1, int(piece_s * network.rate_hz / stride))
-    state: Any = None
-    for first in range(0, frames, step):
-        last = min(first + step, frames) - 1
-        start, stop = first * stride - lead, last * stride + context + 1 - lead
-        read = np.zeros((stop - start, network.channels), np.float32)
-        read[max(0, -start) :] = rows(max(0, start), stop)
-        x = torch.from_numpy(read.T[None]).to(device)  # (1, 16, n)
-        features, state = network.encode(network.front_end(x), state)
-        features = features[:, :wanted]
-        wanted -= features.shape[1]
+    at_once = max(1, int(piece_s * network.rate_hz / network.frame_stride))
+    spans = network.spans(length, at_once) if wanted else ()
+    for features in network.features_of((_read(network, rows, start, stop) for start, stop in spans), wanted):
         if features.shape[1]:
             yield network.head(features)
+
+
+def _read(network: Decoder, rows: Rows, start: int, stop: int) -> Tensor:
+    """EMG (1, 16, n) of rows [start, stop), zeros for those before the first, where the network is."""
+    read = np.zeros((stop - start, network.channels), np.float32)
+    read[max(0, -start) :] = rows(max(0, start), stop)
+    return torch.from_numpy(read.T[None]).to(next(network.parameters()).device)
