@@ -1,62 +1,33 @@
-"""Simulated recordings with labels, for trying and testing what real recordings are later used for.
+"""Simulated people: what they do, what electrodes on them read, and how they learn a decoder.
 
-Run from the repository: python simulate --help
+Each command is a file of this folder; "python simulate COMMAND --help" explains it.
 """
 
 from __future__ import annotations
 
-import argparse
+import ast
+import runpy
 import sys
-from collections.abc import Sequence
+from pathlib import Path
 
-from aemg.corpus.report import progress_bar
-from aemg.errors import AEMGError
-from aemg.simulation.neuromotor import simulate_neuromotor
-
-EXAMPLES = """examples:
-  python simulate neuromotor --task discrete_gestures --people 12 --minutes 3 --out sim/gestures
-  python simulate neuromotor --task wrist --people 12 --minutes 3 --out sim/wrist
-  python datasets explore sim/wrist/wrist_user_000_dataset_000.hdf5
-  accelerate launch finetune decoder --config configs/finetune/wrist.yaml data.root=sim/wrist output=runs/wrist
-
-People that are there already are left alone, so a stopped command goes on when it is typed again.
-exit status: 0 done, 2 a mistake in the command (one line on stderr)"""
+FOLDER = Path(__file__).parent
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    args = parser().parse_args(argv)
-    try:
-        with progress_bar(args.task) as progress:
-            files = simulate_neuromotor(
-                args.task, args.out, people=args.people, minutes=args.minutes, seed=args.seed,
-                validation=args.validation, test=args.test, jobs=args.jobs, progress=progress,
-            )  # fmt: skip
-    except AEMGError as error:
-        print(f"error: {error}", file=sys.stderr)
+def main(arguments: list[str]) -> int:
+    commands = {path.stem: path for path in sorted(FOLDER.glob("*.py")) if path.stem != "__main__"}
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(f"usage: python simulate COMMAND ...\n\n{__doc__}\ncommands:")
+        for name, path in commands.items():
+            print(f"  {name:12s} {(ast.get_docstring(ast.parse(path.read_text())) or '').splitlines()[0]}")
+        return 0
+    name, *rest = arguments
+    if name not in commands:
+        print(f"error: no command {name!r}; there are {', '.join(commands)}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print("stopped; the same command goes on from here", file=sys.stderr)
-        return 130
-    print(f"{len(files)} recordings of {args.minutes:g} min and {args.task}_corpus.csv in {args.out}")
+    sys.argv = [f"simulate {name}", *rest]
+    runpy.run_path(str(commands[name]), run_name="__main__")
     return 0
 
 
-def parser() -> argparse.ArgumentParser:
-    top = argparse.ArgumentParser(
-        prog="python simulate", description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawTextHelpFormatter
-    )
-    commands = top.add_subparsers(required=True, metavar="COMMAND")
-    band = commands.add_parser("neuromotor", help="people at the three tasks of a neuromotor wristband, in its file layout")
-    band.add_argument("--task", required=True, choices=("discrete_gestures", "handwriting", "wrist"))
-    band.add_argument("--out", required=True, metavar="DIR", help="folder of the recordings, made if missing")
-    band.add_argument("--people", type=int, default=12, help="(default %(default)s)")
-    band.add_argument("--minutes", type=float, default=3.0, help="of each person (default %(default)s)")
-    band.add_argument("--validation", type=int, default=2, metavar="N", help="people for validation (default %(default)s)")
-    band.add_argument("--test", type=int, default=2, metavar="N", help="people for test (default %(default)s)")
-    band.add_argument("--seed", type=int, default=0)
-    band.add_argument("--jobs", type=int, default=2, help="processes (default %(default)s)")
-    return top
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

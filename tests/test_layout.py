@@ -25,6 +25,7 @@ LEVELS = (
     {"model"},
     {"training"},
     {"neuromotor"},
+    {"virtual_user"},
     {"evaluation"},
     {"report"},
 )
