@@ -21,7 +21,9 @@ from aemg.datasets import DatasetReader
 from aemg.errors import AEMGError
 from aemg.evaluation import EvaluationConfig, evaluate
 from aemg.report import inspect_codebook, write_html
-from aemg.simulation import simulate_set
+from aemg.simulation.corpus import set_of
+from aemg.simulation.session import CorpusSpec
+from aemg.simulation.truth import keep_truth
 from aemg.training import RunConfig, pretrain, train_tokenizer
 
 CONFIGS = Path(__file__).resolve().parent.parent / "configs"
@@ -29,12 +31,13 @@ GESTURES = ("rest", "wrist_flexion", "wrist_extension", "radial_deviation", "uln
 REAL = ("uci-gestures", "laval-3dc", "laval-3dc-myo", "biopatrec-10mov", "kanoga-myo", "laval-myo")
 
 
-def simulated() -> Iterable[DatasetReader]:
-    """Two devices; the people to pre-train on and those to test on are different ones."""
+def simulated(corpus: Path) -> Iterable[DatasetReader]:
+    """Two devices, made as `python simulate corpus` makes them; the people to pre-train on and those to test on are different
+    ones."""
     for device in ("myo", "armband10"):
         for use, people, seed in (("pretrain", 8, 1), ("test", 6, 2)):
             name = f"sim-{device}-{use}"
-            yield simulate_set(name, device=device, people=people, seed=seed, gestures=GESTURES, repetitions=4)
+            yield keep_truth(set_of(CorpusSpec(name, device, people, seed, GESTURES, repetitions=4)), corpus)
 
 
 def real(root: Path) -> Iterable[DatasetReader]:
@@ -64,7 +67,7 @@ def run(out: Path, data: Path | None, epochs: int) -> None:
     started = time.monotonic()
     corpus = out / "corpus"
     say(started, "1 of 6: recordings to a corpus")
-    readers = list(real(data) if data else simulated())
+    readers = list(real(data) if data else simulated(corpus))
     for reader in readers:
         with tqdm(desc=reader.info.name, unit="source") as bar:
             prepare(reader, corpus, progress=lambda done, total, bar=bar: step(bar, done, total))

@@ -16,6 +16,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from aemg.simulation.conditions import HEALTHY, Condition
+
 VOLAR_MIDLINE_DEG = 95.0
 UNITS_PER_MUSCLE = 10
 SKIN_M = 0.0013
@@ -79,6 +81,7 @@ MUSCLES: tuple[Muscle, ...] = (
     Muscle("EIP", -162, 0.58, 9, 0.50, 0.88, 48, 47),
 )
 MUSCLE_INDEX: dict[str, int] = {muscle.name: i for i, muscle in enumerate(MUSCLES)}
+MUSCLE_NAMES: tuple[str, ...] = tuple(MUSCLE_INDEX)
 
 # Chosen so that a power grip reads like the forearm amplitudes of the literature (some 100 uV at 20 % effort).
 _FIBRES_PER_NEWTON = 6.0
@@ -117,19 +120,27 @@ class Person:
 
     Args:
         arm: on which bands are worn; the left one wears them mirrored.
+        handed: the hand that writes.
         radius_m: of the limb at a quarter of the forearm, where armbands sit; skin included.
         fat_m: thickness of the subcutaneous fat.
         forearm_m: from elbow to wrist.
         tone: excitation of every muscle at rest.
+        velocity_m_s: mean velocity of conduction of the muscles' fibres.
+        strength: (muscles,) of each muscle beside the table's, which is also the number of its fibres.
         units: all motor units.
+        condition: what is wrong with the drive of the muscles, if anything.
     """
 
     arm: Literal["left", "right"]
+    handed: Literal["left", "right"]
     radius_m: float
     fat_m: float
     forearm_m: float
     tone: float
+    velocity_m_s: float
+    strength: Floats
     units: MotorUnits
+    condition: Condition = HEALTHY
 
     def radius_at(self, position: float) -> float:
         """Radius of the limb in metres at a position from elbow (0) to wrist (1)."""
@@ -137,13 +148,18 @@ class Person:
 
 
 def sample_person(
-    rng: np.random.Generator, *, radius_m: float | None = None, fat_m: float | None = None
+    rng: np.random.Generator,
+    *,
+    radius_m: float | None = None,
+    fat_m: float | None = None,
+    condition: Condition = HEALTHY,
 ) -> Person:
     """Draws a person; every quantity is drawn even where it is then given, so that the rest stays the same.
 
     Args:
         rng: the only source of chance.
         radius_m, fat_m: given instead of drawn.
+        condition: given, never drawn.
     """
     radius = float(np.clip(rng.normal(0.041, 0.0035), 0.033, 0.048))
     fat = float(np.clip(0.003 * np.exp(rng.normal(0, 0.45)), 0.001, 0.009))
@@ -151,32 +167,40 @@ def sample_person(
     arm: Literal["left", "right"] = "left" if rng.random() < 0.3 else "right"
     tone = float(rng.uniform(0.0, 0.012))
     velocity = float(np.clip(rng.normal(4.0, 0.2), 3.4, 4.6))
-    units = [_sample_units(rng, i, forearm, velocity) for i in range(len(MUSCLES))]
+    strengths, units = zip(*(_sample_muscle(rng, i, forearm, velocity) for i in range(len(MUSCLES))))
+    handed: Literal["left", "right"] = "left" if rng.random() < 0.1 else "right"
     joined = MotorUnits(
         *(np.concatenate([getattr(u, name) for u in units]) for name in MotorUnits.__dataclass_fields__)
     )
     return Person(
         arm=arm,
+        handed=handed,
         radius_m=radius if radius_m is None else radius_m,
         fat_m=fat if fat_m is None else fat_m,
         forearm_m=forearm,
         tone=tone,
+        velocity_m_s=velocity,
+        strength=np.array(strengths),
         units=joined,
+        condition=condition,
     )
 
 
-def _sample_units(rng: np.random.Generator, index: int, forearm_m: float, velocity_m_s: float) -> MotorUnits:
+def _sample_muscle(
+    rng: np.random.Generator, index: int, forearm_m: float, velocity_m_s: float
+) -> tuple[float, MotorUnits]:
+    """Strength of a muscle beside the table's, and its motor units."""
     muscle, n = MUSCLES[index], UNITS_PER_MUSCLE
     angle = muscle.angle_deg + rng.uniform(-15, 15)
     depth = max(muscle.depth + rng.uniform(-0.05, 0.05), 0.08)
-    strength = muscle.force_n * np.exp(rng.normal(0, 0.25))
+    strength = float(np.exp(rng.normal(0, 0.25)))
     fibre = muscle.fibre_mm * 1e-3 * rng.uniform(0.9, 1.1, n)
     start, end = muscle.start * forearm_m + fibre / 2, muscle.end * forearm_m - fibre / 2
     centre = np.where(end > start, start + (end - start) * rng.random(n), (start + end) / 2)
     off = rng.normal(0, 0.05, n) * fibre
     rank = np.linspace(0, 1, n)
     size = _SIZE_RATIO**rank
-    return MotorUnits(
+    return strength, MotorUnits(
         muscle=np.full(n, index),
         rank=rank,
         angle_deg=(angle + rng.uniform(-1, 1, n) * muscle.half_width_deg) % 360.0,
@@ -185,5 +209,5 @@ def _sample_units(rng: np.random.Generator, index: int, forearm_m: float, veloci
         distal_m=fibre / 2 - off,
         proximal_m=fibre / 2 + off,
         velocity_m_s=np.clip(velocity_m_s + rng.normal(0, 0.25, n) + 0.3 * (rank - 0.5), 3.0, 5.2),
-        fibres=_FIBRES_PER_NEWTON * strength * size / size.mean(),
+        fibres=_FIBRES_PER_NEWTON * (muscle.force_n * strength) * size / size.mean(),
     )

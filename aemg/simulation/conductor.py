@@ -11,8 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ive, kve
+from scipy.special import i0e, ive, kve
 
+_BEYOND = 20  # orders above the last that the recurrence of Bessel functions starts at
 Floats = NDArray[np.float64]
 
 
@@ -68,11 +69,15 @@ class Conductor:
         value = unknown[..., 3] + unknown[..., 4] * _ratio_k(n, k * self.radius_m, k * fat_border)
         return np.vstack([np.zeros((1, self.orders)), value * np.where(n > 0, 2.0, 1.0)])
 
-    def depth_factor(self, source_m: float) -> Floats:
-        """What a source at radius `source_m` keeps of `surface`: (K, N), between 0 and 1."""
-        k = self.wave_numbers[1:, None] * np.sqrt(self.tissue.muscle_axial / self.tissue.muscle_radial)
-        n = np.arange(self.orders)[None, :].astype(float)
-        return np.vstack([np.zeros((1, self.orders)), _ratio_i(n, k * source_m, k * self.core_m)])
+    def depth_factor(self, source_m: float | Floats) -> Floats:
+        """What sources at radii `source_m` (...) keep of `surface`: (..., K, N), between 0 and 1."""
+        k = self.wave_numbers[1:] * np.sqrt(self.tissue.muscle_axial / self.tissue.muscle_radial)
+        x, y = np.multiply.outer(source_m, k), k * self.core_m
+        factor = np.zeros((*np.shape(source_m), len(k) + 1, self.orders))
+        factor[..., 1:, 0] = i0e(x) / i0e(y) * np.exp(x - y)
+        steps = _successive(x, self.orders) / _successive(y, self.orders)
+        factor[..., 1:, 1:] = factor[..., 1:, :1] * np.cumprod(steps, axis=-1)
+        return factor
 
     def _interfaces(self, k: Floats, n: Floats) -> tuple[Floats, Floats]:
         """Continuity of potential and of radial current at both borders, no current at the skin's surface."""
@@ -94,6 +99,17 @@ class Conductor:
         ]  # fmt: skip
         right = [-source, -across * _slope_k(n, kappa * a) * source, zero, zero, zero]
         return np.stack([np.stack(row, axis=-1) for row in rows], axis=-2), np.stack(right, axis=-1)
+
+
+def _successive(x: Floats, orders: int) -> Floats:
+    """I_n(x) / I_(n-1)(x) for n = 1 .. orders - 1, (..., orders - 1), by the recurrence that is stable downwards."""
+    ratio = x / (orders + _BEYOND + np.hypot(orders + _BEYOND, x))
+    ratios = np.empty((orders - 1, *x.shape))
+    for n in range(orders + _BEYOND - 1, 0, -1):
+        ratio = 1 / (2 * n / x + ratio)
+        if n < orders:
+            ratios[n - 1] = ratio
+    return np.moveaxis(ratios, 0, -1)
 
 
 def _ratio_i(n: Floats, x: Floats, y: Floats) -> Floats:

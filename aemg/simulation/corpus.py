@@ -11,6 +11,22 @@ from aemg.signals import Recording
 from aemg.simulation.devices import device as preset
 from aemg.simulation.session import LICENCE, CorpusSpec, SimulatedRecording, simulate
 
+_WHAT = {
+    "gestures": "held gestures on demand",
+    "events": "quick gestures in a stream",
+    "wrist": "a wrist that reaches from angle to angle",
+    "handwriting": "handwriting, stroke by stroke",
+}
+
+
+def set_of(spec: CorpusSpec) -> DatasetReader:
+    """The set of a specification: one source a person.
+
+    Nothing is computed before a source is read. The montage of a recording holds the nominal angles; `simulate` and
+    `with_truth` also give the true ones.
+    """
+    return DatasetReader(_info(spec), Path("."), spec.sources, partial(_read, spec))
+
 
 def simulate_set(
     name: str,
@@ -23,35 +39,33 @@ def simulate_set(
     hold_s: float = 3.0,
     rest_s: float = 2.0,
 ) -> DatasetReader:
-    """A set of simulated people: one source a person, one recording a repetition (a block of all gestures).
-
-    Nothing is computed before a source is read. The montage of a recording holds the nominal angles; `simulate` and
-    `with_truth` also give the true ones.
-
-    Args:
-        name: of the set, e.g. "sim-myo"; sets of different names have different people.
-        device: one of `devices.DEVICES`.
-        gestures: of `gestures.GESTURES`, in random order in every block; "rest" is held like the others.
-        repetitions: blocks a person; also the trial numbers, from 1.
-        hold_s, rest_s: of every gesture, and before, between and after gestures (unlabelled).
+    """A set of people who hold gestures, the short way to `set_of`; arguments as in `CorpusSpec`.
 
     Raises:
         AEMGError: an unknown device or gesture, or a number out of range.
     """
-    spec = CorpusSpec(name, device, people, seed, tuple(gestures), repetitions, hold_s, rest_s)
-    return DatasetReader(_info(spec), Path("."), spec.sources, partial(_read, spec))
+    return set_of(CorpusSpec(name, device, people, seed, tuple(gestures), repetitions, hold_s, rest_s))
 
 
-def with_truth(reader: DatasetReader, source: str) -> list[SimulatedRecording]:
-    """The truth behind a source of a set made by `simulate_set`.
+def spec_of(reader: DatasetReader) -> CorpusSpec:
+    """The specification of a simulated set.
 
     Raises:
-        AEMGError: the set is not simulated, or has no such source.
+        AEMGError: the set is not simulated.
     """
     read = reader.read_source
     if not (isinstance(read, partial) and read.args and isinstance(read.args[0], CorpusSpec)):
         raise AEMGError(f"{reader.info.name} is not a simulated set, so nobody knows its truth")
-    return simulate(read.args[0], source)
+    return read.args[0]
+
+
+def with_truth(reader: DatasetReader, source: str) -> list[SimulatedRecording]:
+    """The truth behind a source of a simulated set, computed anew (of a written one see `truth.read_truth`).
+
+    Raises:
+        AEMGError: the set is not simulated, or has no such source.
+    """
+    return simulate(spec_of(reader), source)
 
 
 def _read(spec: CorpusSpec, root: Path, source: str) -> list[Recording]:
@@ -61,16 +75,16 @@ def _read(spec: CorpusSpec, root: Path, source: str) -> list[Recording]:
 
 def _info(spec: CorpusSpec) -> DatasetInfo:
     worn = preset(spec.device)
-    placed = "angles known to 5 degrees" if worn.montage.angle_known else "turn and mirror unknown"
+    placed = "put on by anatomy" if worn.montage.angle_known else "turn and mirror unknown"
     return DatasetInfo(
         name=spec.name,
-        title=f"Simulated forearms wearing {worn.name}",
+        title=f"Simulated forearms wearing {worn.name}: {_WHAT[spec.task]}",
         subjects=spec.people,
         channels=worn.montage.n_channels,
         rate_hz=worn.rate_hz,
         unit=worn.unit,
         kind="raw",
-        labels=spec.gestures,
+        labels=spec.labels,
         device=worn.name,
         montage=f"{worn.montage.n_channels} bipolar electrodes at {worn.position:.2f} of the forearm, {placed}",
         licence=LICENCE,
@@ -81,5 +95,6 @@ def _info(spec: CorpusSpec) -> DatasetInfo:
             "Simulated: results on it say that a pipeline works, not how well it reads people.",
             "Excitations are hand-made and not fitted to recordings.",
             "Pauses between gestures are not labelled; the gesture rest is.",
+            f"Made from {spec!r}.",
         ),
     )

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import butter, resample_poly, sosfiltfilt
+from scipy.signal import butter, resample_poly
 
 from aemg.errors import AEMGError
 from aemg.signals import Electrode, ElectrodeGroup, Montage, ring
+from aemg.signals.montage import grid
+from aemg.simulation.artefacts import Artefact, ElectrodeNoise, Mains, Wander, apply
+from aemg.simulation.filter_kernel import zero_phase
 from aemg.simulation.muap import RENDER_RATE_HZ, Electrodes
 
+Array = NDArray[np.float32]
 Floats = NDArray[np.float64]
 
 
@@ -21,7 +27,7 @@ class Device:
     """A device and its imperfections; voltages at the electrode.
 
     Args:
-        montage: its nominal geometry, on one ring. Where `angle_known`, it is put on by anatomy with a small error;
+        montage: its nominal geometry. Where `angle_known`, it is put on by anatomy with a small error;
             else at any turn.
         band_hz: corners of the band-pass.
         step_v: one step of the converter.
@@ -30,7 +36,7 @@ class Device:
         mains_v: largest amplitude of the mains' first harmonic.
         wander_v: RMS of the slow baseline before the band-pass.
         unit: "V", or "arbitrary" for counts.
-        distance_m, size_m: between the poles of a channel, and of a pole.
+        distance_m, size_m, tilt_deg: as of `muap.Electrodes`.
     """
 
     name: str
@@ -46,36 +52,50 @@ class Device:
     wander_v: float = 50e-6
     distance_m: float = 0.02
     size_m: float = 0.008
+    tilt_deg: float = 0.0
 
     @property
     def position(self) -> float:
-        """Of its ring, from elbow (0) to wrist (1)."""
+        """Of its first electrode, from elbow (0) to wrist (1)."""
         return self.montage.electrodes[0].position
 
     def electrodes(self, worn: Montage) -> Electrodes:
         """The electrodes as they truly sit."""
-        return Electrodes(worn.angles_deg, self.position, self.distance_m, self.size_m)
+        positions = tuple(electrode.position for electrode in worn.electrodes)
+        return Electrodes(worn.angles_deg, positions, self.distance_m, self.size_m, self.tilt_deg)
 
 
-def _quad4() -> Montage:
-    sites = (("FCU", 33.0), ("FCR", 110.0), ("ECRL", 235.0), ("EDC", 285.0))
-    electrodes = tuple(Electrode(name, angle, 0.3, name) for name, angle in sites)
-    return Montage("quad4", (ElectrodeGroup("targeted", electrodes, 90.0),), angle_known=True)
+def _sites(sites: tuple[tuple[str, float, float], ...]) -> ElectrodeGroup:
+    """Electrodes over single muscles, by name, angle and position."""
+    electrodes = tuple(Electrode(site, angle, position, site) for site, angle, position in sites)
+    return ElectrodeGroup("targeted", electrodes, 90.0)
 
+
+_QUAD4 = _sites((("FCU", 33.0, 0.3), ("FCR", 110.0, 0.3), ("ECRL", 235.0, 0.3), ("EDC", 285.0, 0.3)))
+# A ring below the elbow and the bellies of four muscles, as in the Ninapro sets, without their two on the upper arm.
+_NINAPRO12 = (
+    *ring("ninapro12", 8, position=0.2).groups,
+    _sites((("FDS", 105.0, 0.4), ("EDC", 280.0, 0.4), ("FCU", 35.0, 0.5), ("APL", 245.0, 0.6))),
+)
+_BAND16 = Device(
+    "band16", ring("band16", 16, position=0.87), 2000.0, (20.0, 850.0), 0.2e-6, 32767, 2.5e-6, distance_m=0.01, size_m=0.004
+)
+_GRID_POSITIONS = tuple(round(0.2 + 0.04 * row, 2) for row in range(8))  # 10 mm apart on a forearm of 25 cm
 
 DEVICES: dict[str, Device] = {
     device.name: device
     for device in (
         Device("myo", ring("myo", 8), 200.0, (20.0, 95.0), 6e-6, 127, 4e-6, "arbitrary"),
         Device("armband10", ring("armband10", 10), 1000.0, (20.0, 450.0), 0.5e-6, 32767, 4e-6, distance_m=0.015),
-        Device("quad4", _quad4(), 2000.0, (10.0, 500.0), 0.2e-6, 32767, 3e-6, wander_v=100e-6),
+        Device("quad4", Montage("quad4", (_QUAD4,), True), 2000.0, (10.0, 500.0), 0.2e-6, 32767, 3e-6, wander_v=100e-6),
+        Device("quad4-1khz", Montage("quad4", (_QUAD4,), True), 1000.0, (10.0, 450.0), 0.2e-6, 32767, 3e-6, wander_v=100e-6),
+        _BAND16,
+        replace(_BAND16, name="band16-placed", montage=ring("band16-placed", 16, position=0.87, angle_known=True)),
+        replace(_BAND16, name="wristband16", montage=ring("wristband16", 16, position=0.87)),
+        Device("ninapro12", Montage("ninapro12", _NINAPRO12, True), 2000.0, (20.0, 450.0), 0.2e-6, 32767, 3e-6, distance_m=0.01),
         Device(
-            "band16", ring("band16", 16, position=0.87), 2000.0, (20.0, 850.0), 0.2e-6, 32767, 2.5e-6,
-            distance_m=0.01, size_m=0.004,
-        ),
-        Device(
-            "band16-placed", ring("band16-placed", 16, position=0.87, angle_known=True), 2000.0, (20.0, 850.0),
-            0.2e-6, 32767, 2.5e-6, distance_m=0.01, size_m=0.004,
+            "hdgrid", grid("hdgrid", 8, 8, first_deg=231.0, column_deg=14.0, row_positions=_GRID_POSITIONS, angle_known=True),
+            2048.0, (10.0, 500.0), 0.25e-6, 32767, 3e-6, distance_m=0.01, size_m=0.003,
         ),
     )
 }  # fmt: skip
@@ -92,34 +112,32 @@ def device(name: str) -> Device:
     return DEVICES[name]
 
 
-def acquire(clean: NDArray[np.float32], device: Device, gains: Floats, rng: np.random.Generator) -> NDArray[np.float32]:
-    """The device chain: contact, noise, mains and baseline, band-pass without delay, rate, converter.
+def acquire(
+    clean: Array, device: Device, gains: Floats, rng: np.random.Generator, *, artefacts: Iterable[Artefact] = ()
+) -> Array:
+    """The device chain: contact, artefacts, noise, mains and baseline, band-pass without delay, rate, converter.
 
     Args:
         clean: (C, T) in volts at `muap.RENDER_RATE_HZ`.
         gains: (C,) of the contacts.
+        artefacts: beside the device's own disturbances.
 
     Returns:
         (C, T') float32 at the device's rate: volts, or counts where its unit is arbitrary.
     """
-    x = clean * gains[:, None] + disturbances(clean.shape[0], clean.shape[1], device, rng)
-    low, high = device.band_hz
-    x = sosfiltfilt(butter(2, (low, high), "bandpass", fs=RENDER_RATE_HZ, output="sos"), x, axis=1)
+    x = apply(clean * gains.astype(np.float32)[:, None], (*artefacts, *disturbances(device)), RENDER_RATE_HZ, rng)
+    x = zero_phase(butter(2, device.band_hz, "bandpass", fs=RENDER_RATE_HZ, output="sos"), x)
     if device.rate_hz != RENDER_RATE_HZ:
-        x = resample_poly(x, round(device.rate_hz), round(RENDER_RATE_HZ), axis=1)
-    counts = np.clip(np.round(x / device.step_v), -device.counts - 1, device.counts)
-    return np.asarray(counts if device.unit == "arbitrary" else counts * device.step_v, dtype=np.float32)
+        ratio = Fraction(device.rate_hz) / Fraction(RENDER_RATE_HZ)
+        x = resample_poly(x, ratio.numerator, ratio.denominator, axis=1)
+    x *= np.float32(1 / device.step_v)
+    counts = np.clip(np.rint(x, out=x), -device.counts - 1, device.counts, out=x)
+    if device.unit != "arbitrary":
+        counts *= np.float32(device.step_v)
+    return np.asarray(counts, dtype=np.float32)
 
 
-def disturbances(channels: int, samples: int, device: Device, rng: np.random.Generator) -> Floats:
-    """White noise, mains with its third harmonic and a slow baseline: (C, T) in volts, before the band-pass."""
-    times = np.arange(samples) / RENDER_RATE_HZ
-    density = device.noise_v * np.sqrt(RENDER_RATE_HZ / 2 / (device.band_hz[1] - device.band_hz[0]))
-    x = rng.standard_normal((channels, samples)) * density
-    mains = 2 * np.pi * (device.mains_hz * times + rng.random())
-    level = device.mains_v * rng.random((channels, 1))
-    x += level * (np.sin(mains) + 0.3 * np.sin(3 * mains))
-    knots = np.linspace(0, times[-1], max(round(times[-1] * 2), 4))
-    for row in x:
-        row += np.interp(times, knots, rng.standard_normal(len(knots)) * device.wander_v)
-    return np.asarray(x)
+def disturbances(device: Device) -> tuple[Artefact, ...]:
+    """What every recording of a device holds: white noise, mains with its third harmonic and a slow baseline."""
+    low, high = device.band_hz
+    return ElectrodeNoise(device.noise_v, high - low), Mains(device.mains_v, device.mains_hz), Wander(device.wander_v)

@@ -1,4 +1,4 @@
-"""Courses of excitation for the tasks of a wristband: quick gestures, wrist tracking and handwriting.
+"""Courses of excitation: gestures held on demand, and the tasks of a wristband: quick gestures, wrist tracking, handwriting.
 
 As in `gestures`, the numbers are hand-made from functional anatomy and not measured. Only muscles of the forearm are
 here: what the hand's own muscles add to such movements a wristband hardly reads.
@@ -6,18 +6,20 @@ here: what the hand's own muscles add to such movements a wristband hardly reads
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from aemg.simulation.anatomy import MUSCLE_INDEX, MUSCLES
-from aemg.simulation.gestures import slow_noise, smoothstep, vary
+from aemg.simulation.gestures import course, slow_noise, smoothstep, vary
 from aemg.simulation.pool import CONTROL_RATE_HZ
 
 Floats = NDArray[np.float64]
 _HABIT, _TRIAL, _SPILL, _WAVER = 0.3, 0.2, 0.03, 0.15
 _LEAD_S = 0.07  # of excitation before the movement that it makes
+_EVENT_S = 0.4  # of signal that tells a quick gesture, at most
 
 EVENTS: dict[str, dict[str, float]] = {
     "index_press": {"FDS2": 0.50, "FDP2": 0.60, "FPL": 0.45, "ECRB": 0.15},
@@ -41,6 +43,7 @@ _STROKES = {
     "l": {"FCR": 0.30, "PL": 0.35, "FCU": 0.25},
     "r": {"ECRL": 0.30, "ECRB": 0.35, "APL": 0.20},
 }
+STROKES = {"d": "down", "u": "up", "l": "left", "r": "right"}
 _GRIP = {"FPL": 0.06, "FDP2": 0.05, "FDS3": 0.05, "ECRB": 0.05}
 # Each character as strokes down, up, left and right; no two alike.
 CHARACTERS: dict[str, str] = {
@@ -64,15 +67,35 @@ class Movement:
 
     Args:
         excitation: (muscles, T) between 0 and 1 at `pool.CONTROL_RATE_HZ`.
+        onsets_s: when excitation for a movement begins, in order of time.
+        intervals: (label, start, end) in seconds, in order of time.
         events: (name, seconds) in order of time.
-        texts: (text, start, end) in seconds.
         angles_rad: (2, T) at the same rate: extension and radial deviation of the wrist.
     """
 
     excitation: Floats
+    onsets_s: tuple[float, ...] = ()
+    intervals: tuple[tuple[str, float, float], ...] = ()
     events: tuple[tuple[str, float], ...] = ()
-    texts: tuple[tuple[str, float, float], ...] = ()
     angles_rad: Floats | None = None
+
+
+def held_gestures(
+    labels: tuple[str, ...], made: Floats, hold_s: float, rest_s: float, tone: float, rng: np.random.Generator
+) -> Movement:
+    """Gestures held one after the other, with rest before, between and after them.
+
+    Args:
+        labels: in the order in which they are made.
+        made: (trials, muscles), the person's way of making each, from `gestures.personal_templates`.
+        tone: excitation of all muscles at rest.
+        rng: chance of the session.
+    """
+    onsets = np.asarray(rest_s + np.arange(len(labels)) * (hold_s + rest_s), dtype=np.float64)
+    duration = float(rest_s + len(labels) * (hold_s + rest_s))
+    intervals = tuple((label, float(onset), float(onset + hold_s)) for label, onset in zip(labels, onsets))
+    excitation = course(made, onsets, hold_s, duration, tone, rng)
+    return Movement(excitation, onsets_s=tuple(start for _, start, _ in intervals), intervals=intervals)
 
 
 def quick_gestures(duration_s: float, tone: float, habits: np.random.Generator, rng: np.random.Generator) -> Movement:
@@ -94,40 +117,49 @@ def quick_gestures(duration_s: float, tone: float, habits: np.random.Generator, 
         _burst(excitation, times, _once(made[name], rng), now, rng)
         if name in _HOLD:
             held = rng.uniform(0.15, 1.2)
-            ramp = smoothstep((times - now) / 0.05) * smoothstep((now + held - times) / 0.05)
-            excitation += 0.4 * made[name][:, None] * ramp
+            _add(excitation, times, 0.4 * made[name], now, now + held, 0.05, 0.05)
             now += held
             events.append((_HOLD[name], now))
             _burst(excitation, times, _once(made[_HOLD[name]], rng), now, rng)
         now += rng.uniform(0.5, 1.3)
-    return Movement(_finished(excitation, rng), events=tuple(events))
+    onsets = [at - _LEAD_S for _, at in events]
+    ends = [min(onset + _EVENT_S, after) for onset, after in zip(onsets, [*onsets[1:], duration_s])]
+    intervals = tuple((name, onset, end) for (name, _), onset, end in zip(events, onsets, ends))
+    return Movement(_finished(excitation, rng), tuple(onsets), intervals, tuple(events))
 
 
 def wrist_tracking(duration_s: float, tone: float, habits: np.random.Generator, rng: np.random.Generator) -> Movement:
-    """Reaches of the wrist from one random angle to the next, with pauses; see `quick_gestures` for the arguments."""
+    """Reaches of the wrist from one random angle to the next, with pauses; see `quick_gestures` for the arguments.
+
+    Intervals are the reaches of extension and flexion; radial deviation goes along unlabelled."""
     forward, backward = (vary(_vector(_WRIST[name]), _HABIT, _SPILL, habits) for name in ("extension", "flexion"))
     stiffness, damping = habits.uniform(0.8, 1.2), habits.uniform(0.15, 0.25)
     excitation, times = _rest(duration_s, tone)
     angles = np.zeros((2, len(times)))
-    for row, reach in zip(angles, (0.7, 0.15)):
+    reaches: list[tuple[str, float, float]] = []
+    for axis, (row, reach) in enumerate(zip(angles, (0.7, 0.15))):
         now, angle = 0.5, 0.0
         while now < duration_s:
             target, took = rng.uniform(-reach, reach), rng.uniform(0.3, 1.0)
             row += (target - angle) * smoothstep((times - now) / took)
+            if axis == 0:
+                reaches.append(("wrist_extension" if target > angle else "wrist_flexion", now - _LEAD_S, now + took))
             angle, now = target, now + took + rng.uniform(0.0, 0.8)
     lead = round(_LEAD_S * CONTROL_RATE_HZ)
     coming = np.concatenate([angles[0, lead:], np.repeat(angles[0, -1:], lead)])
     effort = stiffness * coming + damping * np.gradient(coming, 1 / CONTROL_RATE_HZ)
     excitation += forward[:, None] * np.maximum(effort, 0) + backward[:, None] * np.maximum(-effort, 0)
-    return Movement(_finished(excitation, rng), angles_rad=angles)
+    within = tuple(reach for reach in reaches if reach[2] <= duration_s)
+    return Movement(_finished(excitation, rng), tuple(start for _, start, _ in within), within, angles_rad=angles)
 
 
 def handwriting(duration_s: float, tone: float, habits: np.random.Generator, rng: np.random.Generator) -> Movement:
-    """Prompts of one to three words, written stroke by stroke; see `quick_gestures` for the arguments."""
+    """Prompts of one to three words (intervals) written stroke by stroke (events); arguments as of `quick_gestures`."""
     made = {name: vary(_vector(values), _HABIT, _SPILL, habits) for name, values in _STROKES.items()}
     grip, stroke_s = _vector(_GRIP), habits.uniform(0.09, 0.13)
     excitation, times = _rest(duration_s, tone)
     texts: list[tuple[str, float, float]] = []
+    written: list[tuple[str, float]] = []
     start = 0.5
     while True:
         text = " ".join(rng.choice(WORDS, rng.integers(1, 4)))
@@ -139,12 +171,22 @@ def handwriting(duration_s: float, tone: float, habits: np.random.Generator, rng
             break
         for stroke, at, length in zip(strokes, begin + np.cumsum([0.0, *lengths[:-1]]), lengths):
             if stroke:
-                ramp = smoothstep((times - at) / (0.4 * length)) * smoothstep((at + length - times) / (0.4 * length))
-                excitation += _once(made[stroke], rng)[:, None] * ramp
-        excitation += grip[:, None] * smoothstep((times - begin + 0.2) / 0.1) * smoothstep((end - times) / 0.1)
+                _add(excitation, times, _once(made[stroke], rng), at, at + length, 0.4 * length, 0.4 * length)
+                written.append((STROKES[stroke], float(at)))
+        _add(excitation, times, grip, begin - 0.2, end, 0.1, 0.1)
         texts.append((text, start, end))
         start = end + rng.uniform(0.2, 0.6)
-    return Movement(_finished(excitation, rng), texts=tuple(texts))
+    onsets = tuple(at for _, at in written)
+    return Movement(_finished(excitation, rng), onsets, tuple(texts), tuple(written))
+
+
+Task = Callable[[float, float, np.random.Generator, np.random.Generator], Movement]
+STREAMS: dict[str, Task] = {"events": quick_gestures, "wrist": wrist_tracking, "handwriting": handwriting}
+STREAM_LABELS: dict[str, tuple[str, ...]] = {
+    "events": tuple(EVENTS),
+    "wrist": ("wrist_extension", "wrist_flexion"),
+    "handwriting": (),
+}
 
 
 def _vector(shares: dict[str, float]) -> Floats:
@@ -166,7 +208,16 @@ def _once(values: Floats, rng: np.random.Generator) -> Floats:
 def _burst(excitation: Floats, times: Floats, values: Floats, at_s: float, rng: np.random.Generator) -> None:
     """Adds a burst whose excitation starts `_LEAD_S` before the event and has gone 0.1 to 0.2 s after."""
     first, last = at_s - _LEAD_S, at_s + rng.uniform(0.1, 0.2)
-    excitation += values[:, None] * smoothstep((times - first) / 0.05) * smoothstep((last - times) / 0.08)
+    _add(excitation, times, values, first, last, 0.05, 0.08)
+
+
+def _add(
+    excitation: Floats, times: Floats, values: Floats, first_s: float, last_s: float, rise_s: float, fall_s: float
+) -> None:
+    """Adds values (muscles,) that rise from `first_s` on and have gone at `last_s`."""
+    during = slice(*np.searchsorted(times, (first_s, last_s)))
+    now = times[during]
+    excitation[:, during] += values[:, None] * smoothstep((now - first_s) / rise_s) * smoothstep((last_s - now) / fall_s)
 
 
 def _finished(excitation: Floats, rng: np.random.Generator) -> Floats:

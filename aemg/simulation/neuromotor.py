@@ -18,17 +18,16 @@ from aemg.datasets.neuromotor_file import RATE_HZ, GesturePrompt, Stage, Task, T
 from aemg.datasets.neuromotor_write import write_neuromotor_file
 from aemg.errors import AEMGError
 from aemg.simulation.anatomy import sample_person
-from aemg.simulation.devices import acquire, device
-from aemg.simulation.movements import Movement, handwriting, quick_gestures, wrist_tracking
-from aemg.simulation.muap import bank
+from aemg.simulation.devices import device
+from aemg.simulation.movements import STREAMS, Movement
 from aemg.simulation.pool import CONTROL_RATE_HZ, discharge
-from aemg.simulation.render import render
+from aemg.simulation.wearing import Wear, put_on
 
 NOISE_V = 2.46e-6  # the unit of the public recordings
 _HIGHPASS_HZ = 40.0
 _FIRST_DAY_S = 1_700_000_000.0
-_TURN_DEG, _CONTACT_SPREAD = 8.0, 0.1
-_MOVEMENTS = {"discrete_gestures": quick_gestures, "wrist": wrist_tracking, "handwriting": handwriting}
+_WEAR = Wear(placement_deg=8.0)
+_MOVEMENTS = {"discrete_gestures": STREAMS["events"], "wrist": STREAMS["wrist"], "handwriting": STREAMS["handwriting"]}
 _STAGES = {"discrete_gestures": "static_arm_in_lap", "wrist": "smooth_reaches", "handwriting": "words"}
 
 
@@ -96,21 +95,19 @@ def _write_person(task: Task, folder: Path, seed: int, duration_s: float, number
     chances = [_chance(task, seed, number, what) for what in range(6)]
     person = sample_person(chances[0])
     movement: Movement = _MOVEMENTS[task](duration_s, person.tone, chances[1], chances[2])
-    worn = device("band16-placed")
-    montage = worn.montage.turned(float(chances[3].normal(0, _TURN_DEG)), False)
-    gains = np.exp(chances[3].normal(0, _CONTACT_SPREAD, worn.montage.n_channels))
-    clean = render(discharge(person.units, movement.excitation, chances[4]), bank(person, worn.electrodes(montage)), duration_s)
-    volts = acquire(clean, worn, gains, chances[5])
+    worn = put_on(person, device("band16-placed"), _WEAR, chances[3])
+    volts = worn.read(discharge(person.units, movement.excitation, chances[4]), duration_s, chances[5])
     highpass = butter(4, _HIGHPASS_HZ, "highpass", fs=RATE_HZ, output="sos")
     emg = np.asarray(sosfilt(highpass, volts / NOISE_V, axis=1).T, dtype=np.float32)
     start = _start_s(number)
     times = start + np.arange(len(emg)) / RATE_HZ
     stages = [Stage(_STAGES[task], start, float(times[-1]), "seated-on-surface" if task == "handwriting" else "")]
-    prompts = [GesturePrompt(name, start + at) for name, at in movement.events]
-    texts = [TextPrompt(text, start + first, start + last) for text, first, last in movement.texts]
+    gestures = [GesturePrompt(name, start + at) for name, at in movement.events]
+    texts = [TextPrompt(text, start + first, start + last) for text, first, last in movement.intervals]
+    prompts = gestures if task == "discrete_gestures" else texts if task == "handwriting" else []
     file = folder / f"{task}_user_{number:03d}_dataset_000.hdf5"
     partial_file = file.with_name(f"{file.name}.partial-{os.getpid()}")
-    write_neuromotor_file(partial_file, task, emg, times, stages, prompts or texts, _at_rate(movement, len(emg)))
+    write_neuromotor_file(partial_file, task, emg, times, stages, prompts, _at_rate(movement, len(emg)))
     os.replace(partial_file, file)
 
 

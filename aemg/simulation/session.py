@@ -8,38 +8,62 @@ from __future__ import annotations
 
 import hashlib
 import zlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from aemg.errors import AEMGError
-from aemg.signals import Interval, Montage, Provenance, Recording
-from aemg.simulation.anatomy import Person, sample_person
-from aemg.simulation.devices import Device, acquire, device
-from aemg.simulation.gestures import course, personal_templates, template
-from aemg.simulation.muap import bank
-from aemg.simulation.pool import Spikes, discharge
-from aemg.simulation.render import render
+from aemg.signals import Event, Interval, Montage, Provenance, Recording, Target
+from aemg.simulation.anatomy import MUSCLE_NAMES, Person, sample_person
+from aemg.simulation.artefacts import Artefact
+from aemg.simulation.conditions import HEALTHY, Condition
+from aemg.simulation.devices import device
+from aemg.simulation.gestures import GESTURES, personal_templates, template
+from aemg.simulation.movements import STREAM_LABELS, STREAMS, Movement, held_gestures
+from aemg.simulation.pool import CONTROL_RATE_HZ, Spikes, discharge
+from aemg.simulation.wearing import Wear, Worn, put_on
 
 LICENCE = "Apache-2.0"
-_PLACEMENT_ERROR_DEG = 5.0
-_CONTACT_SPREAD = 0.1
-_PERSON, _HABITS, _DONNING, _ORDER, _DRIVE, _SPIKES, _DEVICE = range(7)
+TASKS = ("gestures", *STREAMS)
+_PERSON, _HABITS, _DONNING, _ORDER, _DRIVE, _SPIKES, _DEVICE, _SLIP = range(8)
 
 
 @dataclass(frozen=True)
 class CorpusSpec:
-    """All that determines a simulated set; the arguments of `simulate_set`."""
+    """All that determines a simulated set.
+
+    Args:
+        name: of the set; sets of different names have different people.
+        device: one of `devices.DEVICES`.
+        gestures: of `gestures.GESTURES`, for the task "gestures": every recording holds each of them once.
+        repetitions: recordings a session.
+        hold_s, rest_s: of every gesture, and before, between and after gestures.
+        task: one of `TASKS`.
+        stream_s: length of a recording of the other tasks.
+        sessions: of every person; the device is taken off and put on again between them.
+        wear: how it is put on, and how well it stays.
+        condition: of all people.
+        artefacts: of all recordings, beside the device's own disturbances.
+
+    Raises:
+        AEMGError: an unknown device, gesture or task, or a number out of range.
+    """
 
     name: str
     device: str
     people: int
     seed: int
-    gestures: tuple[str, ...]
-    repetitions: int
+    gestures: tuple[str, ...] = GESTURES
+    repetitions: int = 6
     hold_s: float = 3.0
     rest_s: float = 2.0
+    task: str = "gestures"
+    stream_s: float = 60.0
+    sessions: int = 1
+    wear: Wear = field(default_factory=Wear)
+    condition: Condition = HEALTHY
+    artefacts: tuple[Artefact, ...] = ()
 
     def __post_init__(self) -> None:
         device(self.device)
@@ -47,16 +71,36 @@ class CorpusSpec:
             template(gesture)
         if len(set(self.gestures)) != len(self.gestures) or not self.gestures:
             raise AEMGError(f"gestures must be at least one and all different, got {self.gestures}")
-        if min(self.people, self.repetitions) < 1 or self.seed < 0:
-            raise AEMGError("people and repetitions must be at least 1, seed at least 0")
+        if min(self.people, self.repetitions, self.sessions) < 1 or self.seed < 0:
+            raise AEMGError("people, repetitions and sessions must be at least 1, seed at least 0")
         if self.hold_s < 0.6 or self.rest_s < 0.1:
             raise AEMGError("hold_s must be at least 0.6 s and rest_s at least 0.1 s")
+        if self.task not in TASKS:
+            raise AEMGError(f"no task {self.task!r}; there are {', '.join(TASKS)}")
+        if self.stream_s < 10:
+            raise AEMGError(f"a recording must last 10 s at least, got {self.stream_s:g} s")
+        self.condition.factors(MUSCLE_NAMES)
 
     @property
     def sources(self) -> tuple[str, ...]:
         """One a person: "P01", "P02", ..."""
         digits = max(len(str(self.people)), 2)
         return tuple(f"P{i + 1:0{digits}d}" for i in range(self.people))
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """What intervals of recordings are called; those of handwriting are the texts, and not listed."""
+        return self.gestures if self.task == "gestures" else STREAM_LABELS[self.task]
+
+    @property
+    def recording_s(self) -> float:
+        """Length of every recording."""
+        return self.rest_s + len(self.gestures) * (self.hold_s + self.rest_s) if self.task == "gestures" else self.stream_s
+
+    def files(self, source: str) -> tuple[str, ...]:
+        """Names of a person's recordings: "P01/1/1" for the first of the first session, and so on."""
+        blocks = range(1, self.repetitions + 1)
+        return tuple(f"{source}/{session}/{block}" for session in range(1, self.sessions + 1) for block in blocks)
 
     def rng(self, person: int, *what: int) -> np.random.Generator:
         """The chance behind one aspect of one person."""
@@ -69,22 +113,30 @@ class Truth:
     """What a simulated recording hides from models.
 
     Args:
-        turn_deg, mirror: how the device was worn: `recording.montage.turned(turn_deg, mirror)` has the true angles.
+        device: what was worn.
+        turn_deg, mirror: how it was worn at the first sample: `recording.montage.turned(turn_deg, mirror)` has the true
+            angles.
         montage: that montage, its angles known.
-        onsets_s: when excitation leaves rest, of every labelled interval in order; the first discharge follows
-            some 10 to 30 ms later.
-        excitations: (muscles, T') between 0 and 1 at `pool.CONTROL_RATE_HZ`, muscles as in `anatomy.MUSCLES`.
-        spikes: every discharge.
+        slip_deg: (T',) how far it has turned since the first sample, at `pool.CONTROL_RATE_HZ`.
+        onsets_s: when excitation leaves rest, of every labelled interval in order (of handwriting, of every stroke); the
+            first discharge follows some 10 to 30 ms later.
+        excitations: (muscles, T') between 0 and 1 at `pool.CONTROL_RATE_HZ`, muscles as in `anatomy.MUSCLES`; what reaches
+            the muscles after the person's condition.
+        spikes: every discharge; None where it was not kept.
         person: the forearm.
+        angles_rad: (2, T') extension and radial deviation of the wrist at the same rate, where the task has them.
     """
 
+    device: str
     turn_deg: float
     mirror: bool
     montage: Montage
+    slip_deg: NDArray[np.float32]
     onsets_s: tuple[float, ...]
     excitations: NDArray[np.float32]
-    spikes: Spikes
+    spikes: Spikes | None
     person: Person
+    angles_rad: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,84 +148,84 @@ class SimulatedRecording:
 
 
 def simulate(spec: CorpusSpec, source: str) -> list[SimulatedRecording]:
-    """One person's recordings with the truth behind them, in the order of repetitions.
+    """One person's recordings with the truth behind them, session for session in the order of repetitions.
 
     Raises:
         AEMGError: no such source.
     """
     if source not in spec.sources:
         raise AEMGError(f"{spec.name}: no source {source!r}; there are {spec.sources[0]} to {spec.sources[-1]}")
-    number, worn_device = spec.sources.index(source), device(spec.device)
-    person = sample_person(spec.rng(number, _PERSON))
-    habits = personal_templates(spec.gestures, spec.rng(number, _HABITS))
-    turn, mirror, gains = _don(worn_device, person, spec.rng(number, _DONNING))
-    montage = worn_device.montage.turned(turn, mirror)
-    waves = bank(person, worn_device.electrodes(montage))
-    session = _Session(spec, number, worn_device, person, habits, turn, mirror, gains, waves)
-    return [session.block(trial) for trial in range(1, spec.repetitions + 1)]
+    number = spec.sources.index(source)
+    person = sample_person(spec.rng(number, _PERSON), condition=spec.condition)
+    if spec.task == "handwriting":
+        person = replace(person, arm=person.handed)
+    made = []
+    for session in range(1, spec.sessions + 1):
+        again = spec.rng(number, _DONNING, session) if session > 1 else None
+        worn = put_on(person, device(spec.device), spec.wear, spec.rng(number, _DONNING), again=again)
+        slip = spec.wear.slip(spec.recording_s * spec.repetitions, spec.rng(number, _SLIP, session))
+        worn = replace(worn, slip_deg=slip)
+        made += [_record(spec, number, session, block, worn) for block in range(1, spec.repetitions + 1)]
+    return made
 
 
-@dataclass(frozen=True, eq=False)
-class _Session:
-    spec: CorpusSpec
-    number: int
-    device: Device
-    person: Person
-    habits: NDArray[np.float64]
-    turn_deg: float
-    mirror: bool
-    gains: NDArray[np.float64]
-    waves: NDArray[np.float32]
-
-    def block(self, trial: int) -> SimulatedRecording:
-        """One repetition of all gestures."""
-        spec, number = self.spec, self.number
-        order = spec.rng(number, _ORDER, trial).permutation(len(spec.gestures))
-        onsets = np.asarray(spec.rest_s + np.arange(len(order)) * (spec.hold_s + spec.rest_s), dtype=np.float64)
-        duration = float(spec.rest_s + len(order) * (spec.hold_s + spec.rest_s))
-        excitation = course(
-            self.habits[order], onsets, spec.hold_s, duration, self.person.tone, spec.rng(number, _DRIVE, trial)
-        )
-        spikes = discharge(self.person.units, excitation, spec.rng(number, _SPIKES, trial))
-        clean = render(spikes, self.waves, duration)
-        signal = acquire(clean, self.device, self.gains, spec.rng(number, _DEVICE, trial))
-        intervals = tuple(
-            Interval(float(onset), float(onset + spec.hold_s), spec.gestures[g], trial)
-            for onset, g in zip(onsets, order)
-        )
-        return SimulatedRecording(self._recording(signal, intervals, trial), self._truth(excitation, spikes, intervals))
-
-    def _recording(self, signal: NDArray[np.float32], intervals: tuple[Interval, ...], trial: int) -> Recording:
-        source = self.spec.sources[self.number]
-        digest = hashlib.sha256(signal.tobytes()).hexdigest()
-        return Recording(
-            signal=signal,
-            rate_hz=self.device.rate_hz,
-            montage=self.device.montage,
-            subject=source,
-            session="1",
-            provenance=Provenance(self.spec.name, f"{source}/{trial}", digest, LICENCE),
-            unit=self.device.unit,
-            band_hz=self.device.band_hz,
-            intervals=intervals,
-        )
-
-    def _truth(self, excitation: NDArray[np.float64], spikes: Spikes, intervals: tuple[Interval, ...]) -> Truth:
-        return Truth(
-            turn_deg=self.turn_deg,
-            mirror=self.mirror,
-            montage=replace(self.device.montage.turned(self.turn_deg, self.mirror), angle_known=True),
-            onsets_s=tuple(interval.start_s for interval in intervals),
-            excitations=excitation.astype(np.float32),
-            spikes=spikes,
-            person=self.person,
-        )
+def _record(spec: CorpusSpec, number: int, session: int, block: int, worn: Worn) -> SimulatedRecording:
+    """One repetition of all gestures, or one stretch of another task."""
+    person, duration, start = worn.person, spec.recording_s, (block - 1) * spec.recording_s
+    chance = {what: spec.rng(number, what, *_when(session, block)) for what in (_ORDER, _DRIVE, _SPIKES, _DEVICE)}
+    movement = _movement(spec, person.tone, spec.rng(number, _HABITS), chance[_ORDER], chance[_DRIVE])
+    times = (np.arange(movement.excitation.shape[1]) + 0.5) / CONTROL_RATE_HZ
+    excitation = person.condition.apply(movement.excitation.T, MUSCLE_NAMES, start + times).T
+    spikes = discharge(person.units, excitation, chance[_SPIKES])
+    signal = worn.read(spikes, duration, chance[_DEVICE], start_s=start, artefacts=spec.artefacts)
+    source, angles = spec.sources[number], movement.angles_rad
+    slip = np.interp(start + times, np.arange(len(worn.slip_deg)) / CONTROL_RATE_HZ, worn.slip_deg)
+    recording = Recording(
+        signal=signal,
+        rate_hz=worn.device.rate_hz,
+        montage=worn.device.montage,
+        subject=source,
+        session=str(session),
+        provenance=Provenance(spec.name, f"{source}/{session}/{block}", hashlib.sha256(signal.tobytes()).hexdigest(), LICENCE),
+        unit=worn.device.unit,
+        band_hz=worn.device.band_hz,
+        intervals=_intervals(spec, movement, block),
+        events=tuple(Event(at, name) for name, at in movement.events),
+        targets=() if angles is None else (Target("wrist_angles", angles.astype(np.float32), CONTROL_RATE_HZ, "rad"),),
+    )
+    truth = Truth(
+        device=spec.device,
+        turn_deg=worn.turn_deg + float(slip[0]),
+        mirror=worn.mirror,
+        montage=worn.montage(float(slip[0])),
+        slip_deg=(slip - slip[0]).astype(np.float32),
+        onsets_s=movement.onsets_s,
+        excitations=excitation.astype(np.float32),
+        spikes=spikes,
+        person=person,
+        angles_rad=None if angles is None else angles.astype(np.float32),
+    )
+    return SimulatedRecording(recording, truth)
 
 
-def _don(device: Device, person: Person, rng: np.random.Generator) -> tuple[float, bool, NDArray[np.float64]]:
-    """Turn in degrees, mirrored or not, and the gains (C,) of the contacts, of one putting on."""
-    anywhere, error = float(rng.uniform(0, 360)), float(rng.normal(0, _PLACEMENT_ERROR_DEG))
-    gains = np.exp(rng.normal(0, _CONTACT_SPREAD, device.montage.n_channels))
-    if device.montage.angle_known:
-        return error, False, gains
-    return anywhere, person.arm == "left", gains
+def _when(session: int, block: int) -> tuple[int, ...]:
+    return (block, session) if session > 1 else (block,)
+
+
+def _movement(
+    spec: CorpusSpec, tone: float, habits: np.random.Generator, ordering: np.random.Generator, drive: np.random.Generator
+) -> Movement:
+    if spec.task != "gestures":
+        return STREAMS[spec.task](spec.stream_s, tone, habits, drive)
+    order = ordering.permutation(len(spec.gestures))
+    labels = tuple(spec.gestures[g] for g in order)
+    return held_gestures(labels, personal_templates(spec.gestures, habits)[order], spec.hold_s, spec.rest_s, tone, drive)
+
+
+def _intervals(spec: CorpusSpec, movement: Movement, block: int) -> tuple[Interval, ...]:
+    """Trials are the repetitions where each gesture comes once, and counted through otherwise."""
+    counted = spec.task != "gestures"
+    return tuple(
+        Interval(start, end, label, 10_000 * (block - 1) + k if counted else block)
+        for k, (label, start, end) in enumerate(movement.intervals, start=1)
+    )
