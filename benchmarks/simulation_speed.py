@@ -222,12 +222,76 @@ def physics(repeats: int, seconds: float) -> Iterator[Row]:
         yield Row("controller", f"{name}, every 16 ms, physics included", speed, "x real time", 120)
 
 
+def loops(repeats: int, seconds: float) -> Iterator[Row]:
+    """The whole closed loop while it learns: simulation steps by the clock, and where the time of a control step goes."""
+    if importlib.util.find_spec("mujoco") is None or importlib.util.find_spec("myo_sim") is None:
+        return
+    from aemg.virtual_user.phase2 import settings_for
+
+    for montage in ("isolated", "ring"):
+        for threads in (1, 2):
+            settings = replace(settings_for(1), threads=threads, ppo=replace(settings_for(1).ppo, warm_updates=0))
+            speed, parts = learning(settings, montage, updates=4 * repeats)
+            name = f"{montage}, {settings.environments} environments, {threads} thread{'s' * (threads - 1)}"
+            yield Row("closed loop", f"{name}, by the clock", speed, "steps/s", 45_000 if threads == 2 else None)
+            if threads == 1:
+                for part, spent_us in parts.items():
+                    yield Row("closed loop", f"{name}: {part}", spent_us, "us/action")
+
+
+def learning(settings: Any, montage: str, updates: int) -> tuple[float, dict[str, float]]:
+    """Simulation steps per second of learning, and microseconds of an environment's action by part (of one thread)."""
+    from aemg.simulation.hand import hand_model
+    from aemg.virtual_user.emg import EMGSettings, UserEMG
+    from aemg.virtual_user.networks import fresh_network
+    from aemg.virtual_user.phase2 import shards, user_of
+    from aemg.virtual_user.ppo import learn
+
+    emg = EMGSettings(montage=montage)  # type: ignore[arg-type]
+    channels = UserEMG(hand_model(settings.wrist).muscles, 1, emg).channels
+    parts = shards(fresh_network("tcn", channels, emg.rate_hz), emg, settings, seed=0)
+    policy = user_of(2, None, parts[0], settings, 0)
+    clock = {"physics": 0.0, "motor units": 0.0, "EMG": 0.0, "decoder": 0.0, "rest of the task": 0.0, "policy": 0.0}
+
+    def watch(part: str, owner: Any, name: str) -> None:
+        run = getattr(owner, name)
+
+        def measured(*args: Any, **options: Any) -> Any:
+            start = time.perf_counter()
+            result = run(*args, **options)
+            clock[part] += time.perf_counter() - start
+            return result
+
+        setattr(owner, name, measured)
+
+    for env in parts:
+        watch("physics", env.hands, "step")
+        watch("motor units", env.emg.units, "step")
+        watch("EMG", env.emg.online, "push")
+        watch("decoder", env.decoder, "push")
+        watch("rest of the task", env, "step")
+    watch("policy", policy, "act")
+    marks: list[tuple[float, dict[str, float]]] = []
+    per_update = settings.ppo.horizon * settings.environments
+    learn(
+        parts, policy, settings.ppo, steps=(updates + 2) * per_update,
+        on_update=lambda row: marks.append((time.perf_counter(), dict(clock))),
+    )  # fmt: skip
+    (begin, before), (end, after) = marks[1], marks[-1]
+    actions = updates * per_update
+    found = {part: 1e6 * (after[part] - before[part]) / actions for part in clock}
+    found["rest of the task"] -= sum(found[part] for part in ("physics", "motor units", "EMG", "decoder"))
+    found["update and the rest"] = 1e6 * (end - begin) * settings.threads / actions - sum(found.values())
+    return settings.task.substeps * actions / (end - begin), found
+
+
 ROWS: dict[str, Callable[[int, float], Iterator[Row]]] = {
     "units": units,
     "render": rendering,
     "chain": chains,
     "bank": banks,
     "physics": physics,
+    "loop": loops,
 }
 
 

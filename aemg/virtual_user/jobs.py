@@ -1,0 +1,61 @@
+"""Several long runs side by side in processes, with one bar for all."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ProcessPoolExecutor, wait
+from typing import Any, TypeVar
+
+import torch
+
+T = TypeVar("T")
+_PER_RUN = 1000
+_shares: Any = None
+
+
+def run_all(
+    runs: Sequence[Callable[[Callable[[float], None]], T]],
+    jobs: int = 1,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> list[T]:
+    """The results of all runs in their order.
+
+    Args:
+        runs: can be pickled; each is given what it is to tell its share of done work, 0..1.
+        jobs: processes.
+        progress: told thousandths of runs done, and of all.
+
+    Raises:
+        Exception: the first one of a run; the others are not begun any more.
+    """
+    context = multiprocessing.get_context("spawn")
+    shares = context.Array("d", len(runs))
+    with ProcessPoolExecutor(min(jobs, len(runs)), mp_context=context, initializer=_begin, initargs=(shares,)) as pool:
+        futures = [pool.submit(_run, i, run) for i, run in enumerate(runs)]
+        waiting = set(futures)
+        try:
+            while waiting:
+                finished, waiting = wait(waiting, timeout=1.0, return_when=FIRST_EXCEPTION)
+                progress(max(1, round(_PER_RUN * sum(shares[:]))), _PER_RUN * len(runs))
+                for future in finished:
+                    future.result()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    return [future.result() for future in futures]
+
+
+def _begin(shares: Any) -> None:
+    global _shares
+    _shares = shares
+    torch.set_num_threads(1)
+
+
+def _run(number: int, run: Callable[[Callable[[float], None]], T]) -> T:
+    def told(share: float) -> None:
+        _shares[number] = share
+
+    result = run(told)
+    told(1.0)
+    return result
