@@ -89,10 +89,10 @@ class PPOSettings:
 
 
 CONTINUED = PPOSettings(
-    horizon=8, epochs=4, minibatches=1, discount=0.9, trace=0.95, rate=2e-4, final_rate=3e-5, critic_rate=1e-3, warm_updates=32,
-    final_deviation=0.3, largest_divergence=0.06,
+    horizon=64, epochs=3, minibatches=2, discount=0.95, trace=0.95, rate=1e-4, final_rate=3e-5, critic_rate=1e-3, warm_updates=6,
+    final_deviation=0.3, largest_divergence=0.03,
 )  # fmt: skip
-"""A policy that can do something already forgets it with larger steps; large chance in its actions
+"""A policy that can do something already forgets it with larger steps or fewer samples an update; large chance in its actions
 does no harm, as muscles and a decoder's window smooth it, and tells more about what to change."""
 
 

@@ -73,7 +73,7 @@ class FingerTracking(VectorEnv[NDArray[np.float32], NDArray[np.float32], NDArray
     scaled to about one. An action is any real number for each muscle; the excitation is its logistic, shifted so that 0 means
     `tone`. Environments that end are reset in the same step: what is returned is their new first observation, their last one is
     `info["final_obs"]`, valid where `info["_final_obs"]`. `info["measures"]` holds what happened in the step, one number for
-    each environment: tip_error_m, joint_error_rad, effort, flexed fingers are in `flexed`.
+    each environment: tip_error_m, joint_error_rad, effort (mean excitation) and age (actions of the episode so far).
 
     Args:
         seed: of all that is dealt; environment i depends on it and on `first` + i alone.

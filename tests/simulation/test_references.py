@@ -30,7 +30,7 @@ def test_templates_repeat_at_their_rates_and_reach_from_0_to_1(shape: Shape) -> 
 
 
 def test_the_square_template_is_a_zero_phase_low_pass_of_the_sines_sign() -> None:
-    """A fourth-order magnitude (second order twice), 1/4 of the power... of amplitude 1/2 at the cut-off, and no shift."""
+    """Second order, forwards and backwards: amplitude 1/2 at the cut-off, and no shift."""
     sine, square = templates("sine", 0.004), templates("square", 0.004)
     ideal = np.sign(sine - 0.5)
     frequency = np.fft.rfftfreq(2500, 0.004)
