@@ -30,9 +30,9 @@ class ImitationSettings:
     """
 
     __pydantic_config__ = STRICT
-    rounds: int = 12
+    rounds: int = 30
     steps: int = 48
-    epochs: int = 3
+    epochs: int = 2
     batch: int = 2048
     rate: float = 1e-3
     least: float = 0.01
