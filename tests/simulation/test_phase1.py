@@ -93,7 +93,8 @@ def test_imitation_makes_a_policy_act_like_the_controller() -> None:
     torch.manual_seed(0)
     policy = Policy(env.single_observation_space.shape[0], len(HAND.muscles), PolicySettings(hidden=(64,)))  # type: ignore[index]
     rounds: list[int] = []
-    errors = imitate(env, policy, ImitationSettings(rounds=5, steps=24, epochs=3, batch=256), on_round=lambda n, e: rounds.append(n))
+    settings = ImitationSettings(rounds=5, steps=24, epochs=3, batch=256)
+    errors = imitate(env, policy, settings, on_round=lambda n, e: rounds.append(n))
     assert rounds == [0, 1, 2, 3, 4] and len(errors) == 5
     tests = [FingerTracking(HAND, 8, TASK, seed=9) for _ in range(2)]
     before = Policy(policy.observations, policy.actions, PolicySettings(hidden=(64,)))
