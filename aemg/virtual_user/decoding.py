@@ -11,10 +11,11 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from aemg.simulation.hand.model import FINGERS as FINGERS
+
 Floats = NDArray[np.float32]
 Integers = NDArray[np.integer]
 
-FINGERS = ("thumb", "index", "middle", "ring", "little")
 CONTROL_S = 0.008
 """From one answer to the next: two steps of the physics."""
 

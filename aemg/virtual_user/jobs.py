@@ -1,13 +1,18 @@
-"""Several long runs side by side in processes, with one bar for all."""
+"""Several long runs side by side in processes, with one bar for all; a finished run is kept in its folder."""
 
 from __future__ import annotations
 
+import json
 import multiprocessing
+import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ProcessPoolExecutor, wait
+from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
+
+from aemg.errors import AEMGError
 
 T = TypeVar("T")
 _PER_RUN = 1000
@@ -44,6 +49,32 @@ def run_all(
             pool.shutdown(wait=False, cancel_futures=True)
             raise
     return [future.result() for future in futures]
+
+
+def finished(folder: Path, about: dict[str, Any]) -> dict[str, Any] | None:
+    """The result that `finish` kept in a folder, None where there is none.
+
+    Args:
+        about: what the run was asked for, as it stands in the result.
+
+    Raises:
+        AEMGError: the folder is of a run with other settings.
+    """
+    file = folder / "result.json"
+    if not file.is_file():
+        return None
+    result: dict[str, Any] = json.loads(file.read_text())
+    if {key: result.get(key) for key in about} != about:
+        raise AEMGError(f"{folder} holds a run with other settings; choose another --out")
+    return result
+
+
+def finish(folder: Path, result: dict[str, Any]) -> dict[str, Any]:
+    """Keeps the result of a run in one step; gives it as it will be read."""
+    partial = folder / "result.json.partial"
+    partial.write_text(json.dumps(result, indent=1) + "\n")
+    os.replace(partial, folder / "result.json")
+    return dict(json.loads(json.dumps(result)))
 
 
 def _begin(shares: Any) -> None:

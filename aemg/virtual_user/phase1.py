@@ -5,8 +5,6 @@ Every run has a folder of its own and goes on from its last checkpoint when it i
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from itertools import pairwise
@@ -15,20 +13,20 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from aemg.config import STRICT, to_mapping
 from aemg.errors import AEMGError
 from aemg.simulation.hand import hand_model
 from aemg.virtual_user.imitation import ImitationSettings, imitate
+from aemg.virtual_user.jobs import finish, finished
 from aemg.virtual_user.policy import Policy, PolicySettings
 from aemg.virtual_user.ppo import CONTINUED, PPOSettings, Row, learn
 from aemg.virtual_user.recovery import recovery
 from aemg.virtual_user.references import Shape
 from aemg.virtual_user.tracking import FingerTracking, TrackingSettings
+from aemg.virtual_user.users import User, policy_user
 
 Share = Callable[[float], None]
-Act = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 _EVALUATION_SEED = 1_000_000
 _WARM_UP_S = 1.0
 _CURVE_POINTS = 400
@@ -84,17 +82,7 @@ class TrackingScore:
     effort: float
 
 
-def acting(policy: Policy) -> Act:
-    """A policy's most probable actions."""
-
-    @torch.inference_mode()
-    def act(observation: NDArray[np.float32]) -> NDArray[np.float32]:
-        return np.asarray(policy.act(torch.as_tensor(observation), deterministic=True)[0].numpy())
-
-    return act
-
-
-def evaluate(act: Act, env: FingerTracking, *, seconds: float = 20.0) -> TrackingScore:
+def evaluate(act: User, env: FingerTracking, *, seconds: float = 20.0) -> TrackingScore:
     """Follows fresh references; the first second does not count.
 
     Args:
@@ -125,7 +113,7 @@ def shards(settings: Phase1Settings, templates: Shape, *, seed: int) -> list[Fin
 
 def score(policy: Policy, settings: Phase1Settings, *, seed: int) -> dict[str, Any]:
     """A policy on both templates, on references that learning never met, and its recovery from pushes."""
-    hand, act = hand_model(settings.wrist), acting(policy)
+    hand, act = hand_model(settings.wrist), policy_user(policy)
     lasting = replace(settings.task, termination_rad=None, episode_steps=10**9)
     found: dict[str, Any] = {}
     shapes: tuple[Shape, ...] = ("sine", "square")
@@ -158,12 +146,8 @@ def run(
         AEMGError: `start` is for another hand, or the folder is of a run with other settings.
     """
     about = {"seed": seed, "settings": to_mapping(settings)}
-    finished = folder / "result.json"
-    if finished.is_file():
-        result: dict[str, Any] = json.loads(finished.read_text())
-        if {key: result.get(key) for key in about} != about:
-            raise AEMGError(f"{folder} holds a run with other settings; choose another --out")
-        return result
+    if (found := finished(folder, about)) is not None:
+        return found
     budget_s, stages = 60 * settings.minutes * settings.threads, len(settings.curriculum)
     begun = (folder / f"1-{settings.curriculum[0]}" / "checkpoint.pt").is_file()
     policy, scores, curve = _first_policy(settings, start, seed, imitates=settings.imitate and not begun), {}, []
@@ -180,11 +164,7 @@ def run(
         scores[templates] = score(policy, settings, seed=seed)
         curve += thinned(rows, {"stage": float(number)}, settings.task.episode_steps)
     policy.save(folder / "policy.safetensors")
-    result = json.loads(json.dumps(about | {"stages": scores, "final": scores[settings.curriculum[-1]], "curve": curve}))
-    partial = folder / "result.json.partial"
-    partial.write_text(json.dumps(result, indent=1) + "\n")
-    os.replace(partial, finished)
-    return result
+    return finish(folder, about | {"stages": scores, "final": scores[settings.curriculum[-1]], "curve": curve})
 
 
 def run_from(seed: int, folder: Path, start: Path | None, settings: Phase1Settings, share: Share) -> dict[str, Any]:

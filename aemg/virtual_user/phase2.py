@@ -6,8 +6,6 @@ answers. Every run has a folder of its own and goes on from its last checkpoint 
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from itertools import pairwise
@@ -26,6 +24,7 @@ from aemg.simulation.hand import hand_model
 from aemg.virtual_user.closed_loop import DecoderInLoop, LoopSettings
 from aemg.virtual_user.decoding import CONTROL_S
 from aemg.virtual_user.emg import EMGSettings
+from aemg.virtual_user.jobs import finish, finished
 from aemg.virtual_user.networks import FingerNetwork, load_network
 from aemg.virtual_user.policy import Policy, PolicySettings
 from aemg.virtual_user.ppo import CONTINUED, PPOSettings, Row, learn
@@ -236,12 +235,8 @@ def run(
     """
     settings = replace(settings, loop=replace(settings.loop, observe=condition == 3))
     about = {"condition": condition, "seed": seed, "settings": to_mapping(settings), "emg": to_mapping(emg)}
-    finished = folder / "result.json"
-    if finished.is_file():
-        result: dict[str, Any] = json.loads(finished.read_text())
-        if {key: result.get(key) for key in about} != about:
-            raise AEMGError(f"{folder} holds a run with other settings; choose another --out")
-        return result
+    if (found := finished(folder, about)) is not None:
+        return found
     parts = shards(network, emg, settings, seed=seed)
     policy = user_of(condition, start, parts[0], settings, seed)
     before = score(policy, network, emg, settings, seed=seed)
@@ -258,11 +253,7 @@ def run(
         "after": {name: asdict(value) for name, value in after.items()},
         "curve": thinned(rows),
     }  # fmt: skip
-    result = json.loads(json.dumps(result))
-    partial = folder / "result.json.partial"
-    partial.write_text(json.dumps(result, indent=1) + "\n")
-    os.replace(partial, finished)
-    return result
+    return finish(folder, result)
 
 
 def settings_for(condition: ConditionNumber) -> Phase2Settings:

@@ -17,11 +17,12 @@ from aemg.report.phase1 import phase1_plot, phase1_table, seeds_table
 from aemg.simulation.hand import hand_model
 from aemg.simulation.hand.controller import StaticOptimiser
 from aemg.virtual_user.imitation import ImitationSettings, imitate
-from aemg.virtual_user.phase1 import Phase1Settings, acting, evaluate, run, run_from, shards
+from aemg.virtual_user.phase1 import Phase1Settings, evaluate, run, run_from, shards
 from aemg.virtual_user.policy import Policy, PolicySettings
 from aemg.virtual_user.ppo import PPOSettings
 from aemg.virtual_user.recovery import RECOVERED_RAD, Recovery, recovery
 from aemg.virtual_user.tracking import FingerTracking, TrackingSettings
+from aemg.virtual_user.users import policy_user
 
 HAND = hand_model("fixed")
 TASK = TrackingSettings(termination_rad=None)
@@ -98,7 +99,7 @@ def test_imitation_makes_a_policy_act_like_the_controller() -> None:
     assert rounds == [0, 1, 2, 3, 4] and len(errors) == 5
     tests = [FingerTracking(HAND, 8, TASK, seed=9) for _ in range(2)]
     before = Policy(policy.observations, policy.actions, PolicySettings(hidden=(64,)))
-    scores = [evaluate(acting(p), env, seconds=3).tip_error_mm for p, env in zip((before, policy), tests)]
+    scores = [evaluate(policy_user(p), env, seconds=3).tip_error_mm for p, env in zip((before, policy), tests)]
     assert scores[1] < 0.75 * scores[0]
 
 
