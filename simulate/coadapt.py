@@ -6,8 +6,6 @@ Run from the repository: python simulate coadapt --help
 from __future__ import annotations
 
 import argparse
-import json
-import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -48,7 +46,7 @@ def make(args: argparse.Namespace) -> str:
     from aemg.report.phase2 import coadaptation_plot, coadaptation_table
     from aemg.simulation.conditions import Condition
     from aemg.virtual_user.coadaptation import CoadaptationSettings, coadapt_from
-    from aemg.virtual_user.jobs import run_all
+    from aemg.virtual_user.jobs import run_all, write_experiment
 
     condition = Condition(args.weakness, args.tremor_hz, args.tremor_depth, tuple(args.missing))
     settings = CoadaptationSettings(rounds=args.rounds, condition=condition)
@@ -61,11 +59,8 @@ def make(args: argparse.Namespace) -> str:
     ]
     with progress_bar("co-adaptation") as progress:
         results = run_all(runs, args.jobs, progress)
-    words = " ".join(map(shlex.quote, ["python", "simulate", "coadapt", *args.words]))
     table = coadaptation_table(results)
-    (args.out / "coadapt.json").write_text(json.dumps({"command": words, "runs": results}, indent=1) + "\n")
-    (args.out / "coadapt.md").write_text(f"{table}\n\n![accuracies](coadapt.png)\n\n`{words}`\n")
-    (args.out / "coadapt.png").write_bytes(coadaptation_plot(results))
+    write_experiment(args.out, "coadapt", args.words, results, table, coadaptation_plot(results), "accuracies")
     return f"{table}\n\n{len(results)} runs -> {args.out / 'coadapt.json'}, coadapt.md, coadapt.png"
 
 

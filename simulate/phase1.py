@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -50,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def make(args: argparse.Namespace) -> str:
     from aemg.report.phase1 import phase1_plot, phase1_table, seeds_table
-    from aemg.virtual_user.jobs import run_all
+    from aemg.virtual_user.jobs import run_all, write_experiment
     from aemg.virtual_user.phase1 import Phase1Settings, run_from
 
     settings = Phase1Settings(
@@ -64,13 +63,9 @@ def make(args: argparse.Namespace) -> str:
     runs = [partial(run_from, seed, args.out / f"seed-{seed}", args.start, settings) for seed in seeds]
     with progress_bar("phase 1") as progress:
         results = run_all(runs, args.jobs, progress)
-    words = " ".join(map(shlex.quote, ["python", "simulate", "phase1", *args.words]))
     every = {str(args.out): results, **beside}
     table = f"{phase1_table(every)}\n\n{seeds_table(results)}"
-    args.out.mkdir(parents=True, exist_ok=True)
-    (args.out / "phase1.json").write_text(json.dumps({"command": words, "runs": results}, indent=1) + "\n")
-    (args.out / "phase1.md").write_text(f"{table}\n\n![curves](phase1.png)\n\n`{words}`\n")
-    (args.out / "phase1.png").write_bytes(phase1_plot(every))
+    write_experiment(args.out, "phase1", args.words, results, table, phase1_plot(every), "curves")
     return f"{table}\n\n{len(results)} runs -> {args.out / 'phase1.json'}, phase1.md, phase1.png"
 
 

@@ -6,8 +6,6 @@ Run from the repository: python simulate phase2 --help
 from __future__ import annotations
 
 import argparse
-import json
-import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -47,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def make(args: argparse.Namespace) -> str:
     from aemg.report.phase2 import phase2_plot, phase2_table
-    from aemg.virtual_user.jobs import run_all
+    from aemg.virtual_user.jobs import run_all, write_experiment
     from aemg.virtual_user.phase2 import run_from, settings_for
 
     runs = []
@@ -62,12 +60,8 @@ def make(args: argparse.Namespace) -> str:
             runs.append(partial(run_from, condition, seed, folder, args.policy, args.decoder, settings))
     with progress_bar("phase 2") as progress:
         results = run_all(runs, args.jobs, progress)
-    words = " ".join(map(shlex.quote, ["python", "simulate", "phase2", *args.words]))
     table = phase2_table(results)
-    args.out.mkdir(parents=True, exist_ok=True)
-    (args.out / "phase2.json").write_text(json.dumps({"command": words, "runs": results}, indent=1) + "\n")
-    (args.out / "phase2.md").write_text(f"{table}\n\n![curves](phase2.png)\n\n`{words}`\n")
-    (args.out / "phase2.png").write_bytes(phase2_plot(results))
+    write_experiment(args.out, "phase2", args.words, results, table, phase2_plot(results), "curves")
     return f"{table}\n\n{len(results)} runs -> {args.out / 'phase2.json'}, phase2.md, phase2.png"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import shlex
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ProcessPoolExecutor, wait
 from pathlib import Path
@@ -75,6 +76,25 @@ def finish(folder: Path, result: dict[str, Any]) -> dict[str, Any]:
     partial.write_text(json.dumps(result, indent=1) + "\n")
     os.replace(partial, folder / "result.json")
     return dict(json.loads(json.dumps(result)))
+
+
+def write_experiment(
+    folder: Path, name: str, arguments: Sequence[str], runs: Sequence[dict[str, Any]], table: str, picture: bytes, caption: str
+) -> None:
+    """Writes NAME.json (the command and its runs), NAME.md (the table, the picture, the command) and NAME.png.
+
+    Args:
+        folder: made if missing.
+        name: of the command.
+        arguments: that it was typed with.
+        picture: of the runs, as PNG.
+        caption: of the picture.
+    """
+    words = " ".join(map(shlex.quote, ["python", "simulate", name, *arguments]))
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{name}.json").write_text(json.dumps({"command": words, "runs": runs}, indent=1) + "\n")
+    (folder / f"{name}.md").write_text(f"{table}\n\n![{caption}]({name}.png)\n\n`{words}`\n")
+    (folder / f"{name}.png").write_bytes(picture)
 
 
 def _begin(shares: Any) -> None:
