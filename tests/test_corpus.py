@@ -12,12 +12,13 @@ import textwrap
 import tracemalloc
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import SimpleNamespace
 
 import h5py
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -41,6 +42,7 @@ INFO = DatasetInfo(
     device="none", montage="ring", licence="CC0-1.0", permissive=True, citation="none", homepage="none",
 )
 STEP = np.float32(3.05e-6)
+LARGEST = float(np.finfo(np.float32).max)
 
 
 def recording(
@@ -117,14 +119,22 @@ def recordings(draw: st.DrawFn) -> Recording:
 
 
 @given(items=st.lists(recordings(), max_size=4), compression=st.sampled_from([None, "lzf"]))
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_recordings_come_back_bit_for_bit(tmp_path: Path, items: list[Recording], compression: str | None) -> None:
-    path = tmp_path / "tiny.h5"
-    corpus = Corpus(write(path, items, compression=compression))
-    assert all(same(corpus.load(i), item) for i, item in enumerate(items))
-    assert len(corpus) == len(items)
-    assert corpus.verify() == []
-    assert corpus.infos == (INFO,)
+@settings(max_examples=60, deadline=None)
+def test_recordings_come_back_bit_for_bit(items: list[Recording], compression: str | None) -> None:
+    with TemporaryDirectory() as folder:
+        corpus = Corpus(write(Path(folder) / "tiny.h5", items, compression=compression))
+        assert all(same(corpus.load(i), item) for i, item in enumerate(items))
+        assert len(corpus) == len(items)
+        assert corpus.verify() == []
+        assert corpus.infos == (INFO,)
+        corpus.close()
+
+
+@pytest.mark.parametrize("values", [[LARGEST], [LARGEST, 1.0], [-LARGEST, 0.0]])
+def test_the_largest_values_come_back(tmp_path: Path, values: list[float]) -> None:
+    item = replace(recording(channels=1), signal=np.array([values], np.float32))
+    corpus = Corpus(write(tmp_path / "tiny.h5", [item]))
+    assert np.array_equal(corpus.load(0).signal, item.signal)
     corpus.close()
 
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from aemg.corpus import prepare
-from aemg.datasets.neuromotor_file import GesturePrompt, Stage, TextPrompt
+from aemg.datasets.formats.neuromotor_file import GesturePrompt, Stage, TextPrompt
 from aemg.errors import AEMGError, DataFileError
 from aemg.report import draw_recording
 from aemg.report.draw import drawable

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from aemg.datasets.neuromotor_file import TASKS, NeuromotorFile, Task
+from aemg.datasets.formats.neuromotor_file import TASKS, NeuromotorFile, Task
 from aemg.errors import AEMGError
 from aemg.simulation.movements import CHARACTERS, WORDS
 from aemg.simulation.neuromotor import simulate_neuromotor

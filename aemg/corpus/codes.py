@@ -102,6 +102,7 @@ def _refined(values: NDArray[np.float64], gaps: NDArray[np.float64], rough: floa
         return None
     exact = magnitudes.astype(np.float32)
     below = (magnitudes + np.nextafter(exact, np.float32(0))) / 2  # where rounding to float32 turns to a neighbour
-    above = (magnitudes + np.nextafter(exact, np.float32(np.inf))) / 2
+    with np.errstate(over="ignore"):  # nothing lies above the largest float32
+        above = (magnitudes + np.nextafter(exact, np.float32(np.inf))) / 2
     low, high = float((below / counts).max()), float((above / counts).min())
-    return (low + high) / 2 if low <= high else None
+    return (low + high) / 2 if low <= high < np.inf else None

@@ -7,39 +7,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from aemg.datasets import biopatrec, flexemg, kanoga, laval_3dc, laval_myo, meta, uci_gestures, unibo
-from aemg.datasets.base import DatasetInfo, DatasetReader
+from aemg.datasets.base import DatasetEntry, DatasetInfo, DatasetReader, Origin
+from aemg.datasets.sets import biopatrec, flexemg, kanoga, laval_3dc, laval_myo, meta, uci_gestures, unibo
 from aemg.errors import AEMGError
 
 __all__ = [
+    "DatasetEntry",
     "DatasetInfo",
     "DatasetReader",
+    "Origin",
     "crowd_of",
     "info",
     "names",
     "open",
+    "origins",
 ]
 
-_Opener = Callable[[str | Path], DatasetReader]
-
-_SETS: Final[dict[str, tuple[DatasetInfo, _Opener]]] = {
-    "uci-gestures": (uci_gestures.INFO, uci_gestures.open_set),
-    "laval-3dc": (laval_3dc.INFO, laval_3dc.open_3dc),
-    "laval-3dc-myo": (laval_3dc.INFO_MYO, laval_3dc.open_myo),
-    "biopatrec-10mov": (biopatrec.INFO, biopatrec.open_set),
-    "kanoga-myo": (kanoga.INFO, kanoga.open_8),
-    "kanoga-myo-22": (kanoga.INFO_22, kanoga.open_22),
-    "flexemg": (flexemg.INFO, flexemg.open_set),
-    "laval-myo": (laval_myo.INFO, laval_myo.open_set),
-    "unibo-inail": (unibo.INFO, unibo.open_set),
-    "meta-gestures": (meta.INFO_GESTURES, meta.open_gestures),
-    "meta-handwriting": (meta.INFO_HANDWRITING, meta.open_handwriting),
-    "meta-wrist": (meta.INFO_WRIST, meta.open_wrist),
-}
+_MODULES: Final = (
+    uci_gestures, laval_3dc, biopatrec, kanoga, flexemg, laval_myo, unibo, meta,
+)  # fmt: skip
+_SETS: Final[dict[str, DatasetEntry]] = {entry.info.name: entry for module in _MODULES for entry in module.ENTRIES}
 
 
 def names() -> tuple[str, ...]:
@@ -53,7 +44,7 @@ def info(name: str) -> DatasetInfo:
     Raises:
         AEMGError: unknown name; the message lists the known ones.
     """
-    return _entry(name)[0]
+    return _entry(name).info
 
 
 def open(name: str, root: str | Path) -> DatasetReader:
@@ -62,10 +53,19 @@ def open(name: str, root: str | Path) -> DatasetReader:
     Raises:
         AEMGError: unknown name, or nothing there looks like the set.
     """
-    return _entry(name)[1](root)
+    return _entry(name).open(root)
 
 
-def _entry(name: str) -> tuple[DatasetInfo, _Opener]:
+def origins(name: str) -> tuple[Origin, ...]:
+    """Where the files of a set are published; empty where that is not known.
+
+    Raises:
+        AEMGError: unknown name.
+    """
+    return _entry(name).origins
+
+
+def _entry(name: str) -> DatasetEntry:
     if name not in _SETS:
         raise AEMGError(f"unknown data set {name!r}; known: {', '.join(_SETS)}")
     return _SETS[name]

@@ -28,6 +28,9 @@ class DatasetInfo:
         notes: the traps, one sentence each.
         people: name shared by the sets that were recorded from the same people under the same subject names; empty for a
             set of its own.
+        own_labels: what the set itself calls its `labels`, one for one; empty where they are not told apart.
+        hours: of the whole public set, as far as known.
+        tested: what the reader was tested on: recordings, or files of the same format that the tests write.
     """
 
     name: str
@@ -46,6 +49,9 @@ class DatasetInfo:
     homepage: str
     notes: tuple[str, ...] = ()
     people: str = ""
+    own_labels: tuple[str, ...] = ()
+    hours: float | None = None
+    tested: Literal["real files", "fixture"] = "fixture"
 
     @property
     def crowd(self) -> str:
@@ -83,6 +89,37 @@ class DatasetReader:
     def __iter__(self) -> Iterator[Recording]:
         for source in self.sources:
             yield from self.read(source)
+
+
+@dataclass(frozen=True)
+class Origin:
+    """One place where files of a set are published.
+
+    Args:
+        host: "zenodo", "physionet", "dataverse", "figshare", "mendeley", "huggingface", "github", "url" for a plain address,
+            or "form" where a person has to ask first.
+        at: on that host: record number, project/version, DOI, data set key, owner/name@revision, or the address.
+        size_gb: of what is to be fetched, roughly; None if not known.
+        files: names or patterns of the files that are needed, of those that the host lists; empty for all.
+        steps: what a person has to do, one sentence each, where `host` is "form".
+    """
+
+    host: Literal[
+        "zenodo", "physionet", "dataverse", "figshare", "mendeley", "huggingface", "github", "url", "form"
+    ]  # fmt: skip
+    at: str
+    size_gb: float | None = None
+    files: tuple[str, ...] = ()
+    steps: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class DatasetEntry:
+    """A set as the list of known ones holds it: its card, how to open it at a place on disk, where its files are."""
+
+    info: DatasetInfo
+    open: Callable[[str | Path], DatasetReader]
+    origins: tuple[Origin, ...] = ()
 
 
 def find_layout(root: str | Path, pattern: str | tuple[str, ...], *, name: str, hint: str) -> Path:

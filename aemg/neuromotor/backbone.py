@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from aemg.config import from_mapping, to_mapping
-from aemg.datasets.neuromotor_file import Task
+from aemg.datasets.formats.neuromotor_file import Task
 from aemg.errors import AEMGError, ConfigError
 from aemg.features import FEATURES
 from aemg.model import AEMG, SIZES, AEMGConfig

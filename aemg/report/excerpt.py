@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aemg.corpus import Corpus
-from aemg.datasets.neuromotor_file import CHANNELS, GAP_S, RATE_HZ, FileFacts, GesturePrompt, NeuromotorFile, inspect_file
+from aemg.datasets.formats.neuromotor_file import CHANNELS, GAP_S, RATE_HZ, FileFacts, GesturePrompt, NeuromotorFile, inspect_file
 from aemg.errors import AEMGError
 from aemg.signals import Event, Interval, Recording
 

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 from numpy.typing import NDArray
 
-from aemg.datasets.neuromotor_file import GAP_S
+from aemg.datasets.formats.neuromotor_file import GAP_S
 from aemg.neuromotor.events import GESTURES
 from aemg.report.draw import GRID, INK, MUTED, RISING, SERIES, SURFACE, drawable, legend, tidy
 from aemg.report.excerpt import Excerpt, View, binned

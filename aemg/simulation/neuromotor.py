@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import butter, sosfilt
 
-from aemg.datasets.neuromotor_file import RATE_HZ, GesturePrompt, Stage, Task, TextPrompt
-from aemg.datasets.neuromotor_write import write_neuromotor_file
+from aemg.datasets.formats.neuromotor_file import RATE_HZ, GesturePrompt, Stage, Task, TextPrompt
+from aemg.datasets.formats.neuromotor_write import write_neuromotor_file
 from aemg.errors import AEMGError
 from aemg.simulation.anatomy import sample_person
 from aemg.simulation.devices import device

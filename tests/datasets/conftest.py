@@ -14,7 +14,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy.io import savemat
 
-from aemg.datasets.neuromotor_file import GesturePrompt, Stage, TextPrompt
+from aemg.datasets.formats.neuromotor_file import GesturePrompt, Stage, TextPrompt
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
 MOVEMENTS = (

@@ -9,7 +9,8 @@ import pytest
 from scipy.io import savemat
 
 from aemg import datasets
-from aemg.datasets import biopatrec, mat5
+from aemg.datasets.formats import mat5
+from aemg.datasets.sets import biopatrec
 from aemg.errors import DataFileError
 
 

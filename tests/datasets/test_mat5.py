@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from scipy.io import loadmat, savemat
 
-from aemg.datasets.mat5 import Record, parse_mat
+from aemg.datasets.formats.mat5 import Record, parse_mat
 from aemg.errors import DataFileError
 
 FILE = Path("some.mat")

@@ -9,7 +9,7 @@ import pytest
 
 from aemg import datasets
 from aemg.corpus import Corpus, prepare, verify
-from aemg.datasets.neuromotor_file import GesturePrompt, NeuromotorFile, Stage, TextPrompt
+from aemg.datasets.formats.neuromotor_file import GesturePrompt, NeuromotorFile, Stage, TextPrompt
 from aemg.errors import DataFileError
 from aemg.signals import Event, Recording
 

@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file
 
 from aemg.config import load_config
-from aemg.datasets.neuromotor_file import NeuromotorFile
+from aemg.datasets.formats.neuromotor_file import NeuromotorFile
 from aemg.errors import AEMGError, ConfigError, LeakError
 from aemg.model import AEMG, AEMGConfig, NetworkConfig, Seen
 from aemg.neuromotor.cler import cler

@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.utils.data import DataLoader
 
-from aemg.datasets.neuromotor_file import TASKS, GesturePrompt, NeuromotorFile, Stage, TextPrompt
+from aemg.datasets.formats.neuromotor_file import TASKS, GesturePrompt, NeuromotorFile, Stage, TextPrompt
 from aemg.errors import AEMGError, DataFileError
 from aemg.neuromotor.data.augment import Roll, item_rng
 from aemg.neuromotor.data.collate import collate_prompts, collate_windows

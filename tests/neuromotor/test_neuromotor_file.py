@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aemg.datasets.neuromotor_file import (
+from aemg.datasets.formats.neuromotor_file import (
     TASKS,
     FileFacts,
     GesturePrompt,
@@ -28,7 +28,7 @@ from aemg.datasets.neuromotor_file import (
     inspect_file,
     parse_name,
 )
-from aemg.datasets.pandas_table import read_frame, unpickle_strings
+from aemg.datasets.formats.pandas_table import read_frame, unpickle_strings
 from aemg.errors import DataFileError
 
 ROWS = 500

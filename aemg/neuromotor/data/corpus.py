@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Literal
 
-from aemg.datasets.neuromotor_file import Task, parse_name
+from aemg.datasets.formats.neuromotor_file import Task, parse_name
 from aemg.errors import AEMGError, DataFileError
 
 logger = logging.getLogger(__name__)

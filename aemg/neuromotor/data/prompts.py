@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from aemg.datasets.neuromotor_file import CHANNELS, NeuromotorFile, OpenFiles, Stage, TextPrompt
+from aemg.datasets.formats.neuromotor_file import CHANNELS, NeuromotorFile, OpenFiles, Stage, TextPrompt
 from aemg.errors import AEMGError
 from aemg.neuromotor.data.augment import Augment, epoch_counter, item_rng
 from aemg.neuromotor.data.corpus import Partition, file_of

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from aemg.datasets.neuromotor_file import RATE_HZ, NeuromotorFile, OpenFiles, Task
+from aemg.datasets.formats.neuromotor_file import RATE_HZ, NeuromotorFile, OpenFiles, Task
 from aemg.errors import AEMGError
 from aemg.neuromotor.data.augment import Augment, epoch_counter, item_rng
 from aemg.neuromotor.data.corpus import Partition, file_of

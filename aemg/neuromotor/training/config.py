@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from aemg.config import STRICT
-from aemg.datasets.neuromotor_file import Task
+from aemg.datasets.formats.neuromotor_file import Task
 from aemg.errors import ConfigError
 from aemg.training.config import FitSettings, Selection, TrackingConfig
 

@@ -14,7 +14,7 @@ import numpy as np
 from accelerate import PartialState
 
 from aemg.config import to_mapping
-from aemg.datasets.neuromotor_file import NeuromotorFile
+from aemg.datasets.formats.neuromotor_file import NeuromotorFile
 from aemg.errors import AEMGError, ConfigError, LeakError
 from aemg.neuromotor.data.corpus import Partition, Split, file_of
 from aemg.neuromotor.training.config import DecoderConfig

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
-from aemg.datasets.neuromotor_file import NeuromotorFile
+from aemg.datasets.formats.neuromotor_file import NeuromotorFile
 from aemg.errors import AEMGError
 from aemg.neuromotor.angles import degrees_per_second
 from aemg.neuromotor.cler import cler, event_counts

@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from aemg.datasets.meta import SETS
-from aemg.datasets.neuromotor_file import Task
+from aemg.datasets.formats.neuromotor_file import Task
+from aemg.datasets.sets.meta import SETS
 from aemg.errors import ConfigError, DataFileError
 from aemg.model import ModelCard
 from aemg.neuromotor.backbone import AEMGDecoder, aemg_decoder

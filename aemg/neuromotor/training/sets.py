@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from aemg.datasets.neuromotor_file import Task
+from aemg.datasets.formats.neuromotor_file import Task
 from aemg.errors import AEMGError, ConfigError
 from aemg.neuromotor.data.augment import Augment, Roll
 from aemg.neuromotor.data.collate import collate_prompts, collate_windows

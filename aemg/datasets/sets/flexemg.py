@@ -9,9 +9,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from aemg.datasets.base import DatasetInfo, DatasetReader, find_layout
+from aemg.datasets.base import DatasetEntry, DatasetInfo, DatasetReader, Origin, find_layout
 from aemg.datasets.files import channels_first, numeric, provenance, read_bytes
-from aemg.datasets.mat5 import Record, parse_mat
+from aemg.datasets.formats.mat5 import Record, parse_mat
 from aemg.errors import DataFileError
 from aemg.signals import Interval, Montage, Recording, grid
 
@@ -131,3 +131,7 @@ def _electrode_columns(root: Path) -> NDArray[np.intp]:
     if sorted(placed.ravel().tolist()) != list(range(1, _AROUND * _ALONG + 1)):
         raise DataFileError(path, "each of the columns 1 to 64 once", "others")
     return placed.T.ravel().astype(np.intp) - 1
+
+
+ORIGIN: Final = Origin("github", "a-moin/flexemg@8ce40c5", files=("data/*",))
+ENTRIES: Final = (DatasetEntry(INFO, open_set, (ORIGIN,)),)

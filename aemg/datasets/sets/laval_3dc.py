@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aemg.datasets import myo
-from aemg.datasets.base import DatasetInfo, DatasetReader, find_layout
+from aemg.datasets.base import DatasetEntry, DatasetInfo, DatasetReader, Origin, find_layout
 from aemg.datasets.files import channels_first, parse_table, provenance, read_bytes
 from aemg.errors import DataFileError
 from aemg.signals import Interval, Montage, Recording, ring
@@ -128,3 +128,7 @@ def _without_jumps(path: Path, counts: NDArray[np.float64]) -> NDArray[np.float6
             raise DataFileError(path, "few jumps of the link", f"{bad.mean():.0%} of channel {channel + 1} are jumps")
         counts[bad, channel] = np.interp(time[bad], time[~bad], counts[~bad, channel])
     return counts
+
+
+ORIGIN: Final = Origin("github", "UlysseCoteAllard/3DC-Armband@2a3f3bf", files=("Source_code_plus_dataset/Dataset/*/*/*/EMG/*",))
+ENTRIES: Final = (DatasetEntry(INFO, open_3dc, (ORIGIN,)), DatasetEntry(INFO_MYO, open_myo, (ORIGIN,)))

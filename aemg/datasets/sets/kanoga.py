@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from aemg.datasets import myo
-from aemg.datasets.base import DatasetInfo, DatasetReader, find_layout
+from aemg.datasets.base import DatasetEntry, DatasetInfo, DatasetReader, Origin, find_layout
 from aemg.datasets.files import channels_first, numeric, parse_table, provenance, read_bytes
 from aemg.errors import DataFileError
 from aemg.signals import Interval, Montage, Recording
@@ -104,3 +104,7 @@ def _read_trial(root: Path, path: Path, source: str, motion: int, trial: int, in
         provenance=provenance(info, root, path, data),
         intervals=(Interval(0.0, _ROWS / info.rate_hz, info.labels[motion - 1], trial - 1),),
     )
+
+
+ORIGIN: Final = Origin("github", "Suguru55/SS-STM_for_MyoDatasets@25c3b2c", files=("data/*",))
+ENTRIES: Final = (DatasetEntry(INFO, open_8, (ORIGIN,)), DatasetEntry(INFO_22, open_22, (ORIGIN,)))

@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from aemg.datasets.neuromotor_file import GesturePrompt, Stage, Task, TextPrompt
+from aemg.datasets.formats.neuromotor_file import GesturePrompt, Stage, Task, TextPrompt
 
 _GROUP = {
     "CLASS": b"GROUP", "TITLE": b"", "VERSION": b"1.0", "axis0_variety": b"regular", "axis1_variety": b"regular",

@@ -10,8 +10,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from aemg.datasets.base import DatasetInfo, DatasetReader, find_layout, sha256_of
-from aemg.datasets.neuromotor_file import (
+from aemg.datasets.base import DatasetEntry, DatasetInfo, DatasetReader, find_layout, sha256_of
+from aemg.datasets.formats.neuromotor_file import (
     CHANNELS,
     GAP_S,
     RATE_HZ,
@@ -169,3 +169,10 @@ def _sha256(path: Path) -> str:
         return sha256_of(path)
     except OSError as error:
         raise DataFileError(path, "a readable file", error.strerror or type(error).__name__) from error
+
+
+ENTRIES: Final = (
+    DatasetEntry(INFO_GESTURES, open_gestures),
+    DatasetEntry(INFO_HANDWRITING, open_handwriting),
+    DatasetEntry(INFO_WRIST, open_wrist),
+)

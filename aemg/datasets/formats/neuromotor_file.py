@@ -20,8 +20,8 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from aemg.datasets.hdf5_heap import check_heaps
-from aemg.datasets.pandas_table import DAMAGE, Column, attribute, read_frame
+from aemg.datasets.formats.hdf5_heap import check_heaps
+from aemg.datasets.formats.pandas_table import DAMAGE, Column, attribute, read_frame
 from aemg.errors import DataFileError
 
 Task = Literal["discrete_gestures", "handwriting", "wrist"]

@@ -10,9 +10,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from aemg.datasets.base import DatasetInfo, DatasetReader, find_layout
+from aemg.datasets.base import DatasetEntry, DatasetInfo, DatasetReader, Origin, find_layout
 from aemg.datasets.files import channels_first, numeric, provenance, read_bytes, runs
-from aemg.datasets.mat5 import parse_mat
+from aemg.datasets.formats.mat5 import parse_mat
 from aemg.errors import DataFileError
 from aemg.signals import Electrode, ElectrodeGroup, Interval, Montage, Recording
 
@@ -101,3 +101,7 @@ def _intervals(path: Path, codes: NDArray[Any], first_trial: int) -> tuple[Inter
         found.append(Interval(first / INFO.rate_hz, stop / INFO.rate_hz, label, first_trial + trials[label]))
         trials[label] += 1
     return tuple(found)
+
+
+ORIGIN: Final = Origin("github", "pulp-bio/unibo-inail-semg-dataset@5a9d62e", files=("data/*",))
+ENTRIES: Final = (DatasetEntry(INFO, open_set, (ORIGIN,)),)

@@ -19,7 +19,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from aemg.datasets.hdf5_heap import first_row_bytes
+from aemg.datasets.formats.hdf5_heap import first_row_bytes
 from aemg.errors import DataFileError
 
 Column = NDArray[np.float64] | list[str]

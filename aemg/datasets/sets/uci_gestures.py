@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aemg.datasets import myo
-from aemg.datasets.base import DatasetInfo, DatasetReader, find_layout
+from aemg.datasets.base import DatasetEntry, DatasetInfo, DatasetReader, Origin, find_layout
 from aemg.datasets.files import channels_first, parse_table, provenance, read_bytes, runs
 from aemg.errors import DataFileError
 from aemg.signals import Event, Interval, Recording
@@ -150,3 +150,7 @@ def _intervals(
             found.append(Interval(start, end, label, trials[label]))
             trials[label] += 1
     return tuple(found)
+
+
+ORIGIN: Final = Origin("url", "https://archive.ics.uci.edu/static/public/481/emg+data+for+gestures.zip", 0.02)
+ENTRIES: Final = (DatasetEntry(INFO, open_set, (ORIGIN,)),)

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from aemg.datasets import myo
-from aemg.datasets.base import DatasetInfo, DatasetReader, find_layout
+from aemg.datasets.base import DatasetEntry, DatasetInfo, DatasetReader, Origin, find_layout
 from aemg.datasets.files import channels_first, provenance, read_bytes
 from aemg.errors import DataFileError
 from aemg.signals import Interval, Recording
@@ -95,3 +95,7 @@ def _read_file(root: Path, path: Path, subject: str, block: int, index: int) -> 
         provenance=provenance(INFO, root, path, data),
         intervals=(label,),
     )
+
+
+ORIGIN: Final = Origin("github", "UlysseCoteAllard/MyoArmbandDataset@4de3efe")
+ENTRIES: Final = (DatasetEntry(INFO, open_set, (ORIGIN,)),)

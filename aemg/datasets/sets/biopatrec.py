@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from aemg.datasets.base import DatasetInfo, DatasetReader, find_layout
+from aemg.datasets.base import DatasetEntry, DatasetInfo, DatasetReader, Origin, find_layout
 from aemg.datasets.files import channels_first, numeric, provenance, read_bytes
-from aemg.datasets.mat5 import Record, parse_mat
+from aemg.datasets.formats.mat5 import Record, parse_mat
 from aemg.errors import DataFileError
 from aemg.signals import Interval, Montage, Provenance, Recording, ring
 
@@ -115,3 +115,7 @@ def _intervals(path: Path, session: Record, index: int, label: str) -> tuple[Int
         found.append(Interval(start + _REACTION_S, relax, label, repetition))
         found.append(Interval(relax + _RELEASE_S, start + cycle_s, "rest", index * repetitions + repetition))
     return tuple(found)
+
+
+ORIGIN: Final = Origin("github", "biopatrec/biopatrec@Data_Repository", files=("10mov4chForearmUntargeted/*.mat",))
+ENTRIES: Final = (DatasetEntry(INFO, open_set, (ORIGIN,)),)

@@ -1,0 +1,1 @@
+"""One module a set: its card, its reader, and where its files are published."""
