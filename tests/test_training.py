@@ -95,7 +95,7 @@ def dataset(store: SessionStore, corpus: Path) -> SentenceDataset:
 
 def test_every_token_is_in_one_piece(dataset: SentenceDataset, store: SessionStore) -> None:
     wanted = sum(len(store.load(key).tokens) for key in store.ensure(jobs=1))
-    assert sum(p.last - p.first for p in dataset.pieces) == wanted
+    assert int((dataset.pieces["last"] - dataset.pieces["first"]).sum()) == wanted
     found = sum(int(dataset[[(0, i)]].sentences.valid.sum()) for i in range(len(dataset)))
     assert found == wanted
 

@@ -29,6 +29,7 @@ from aemg.evaluation.fold import Fold, fresh_config, run_fold
 from aemg.evaluation.metrics import accuracy, compare
 from aemg.model import ModelCard
 from aemg.sessions import SessionStore, sessions_of
+from aemg.training.claim import alone
 
 METRICS = ("window_accuracy", "trial_accuracy", "window_accuracy_isolated")
 _PACKAGES = ("aemg", "torch", "numpy", "scipy", "scikit-learn", "accelerate", "vector-quantize-pytorch", "h5py")
@@ -54,12 +55,18 @@ def evaluate(
 
     Raises:
         ConfigError: no set, an unknown one, or unknown subjects.
-        AEMGError: a fold cannot be run; finished folds are kept.
+        AEMGError: a fold cannot be run, or another evaluation writes to the folder; finished folds are kept.
     """
-    started = time.monotonic()
     if not config.data.sets:
         raise ConfigError("data.sets=[NAME, ...] is missing; the sets are listed by: python datasets list")
-    config.output.mkdir(parents=True, exist_ok=True)
+    with alone(config.output, rank == 0):
+        return _evaluate(config, few_shot, rank, world, wait, progress)
+
+
+def _evaluate(
+    config: EvaluationConfig, few_shot: bool, rank: int, world: int, wait: Callable[[], None], progress: Progress
+) -> dict[str, Any]:
+    started = time.monotonic()
     if rank == 0:
         _claim(config, few_shot)
         for folder in {_corpus(config, name, progress) for name in config.data.sets}:

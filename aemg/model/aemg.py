@@ -35,12 +35,23 @@ class Seen:
     Args:
         people: by set, the subjects.
         files: sha256 of every file.
-        licences: of the sets.
+        licences: of the sets; the model inherits them.
+        restricted: sets of which weights may not be given away freely.
     """
 
     people: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     files: frozenset[str] = frozenset()
     licences: Mapping[str, str] = field(default_factory=dict)
+    restricted: tuple[str, ...] = ()
+
+    def __add__(self, other: Seen) -> Seen:
+        """Both together."""
+        people = {
+            name: tuple(sorted({*self.people.get(name, ()), *other.people.get(name, ())}))
+            for name in sorted({*self.people, *other.people})
+        }
+        restricted = tuple(sorted({*self.restricted, *other.restricted}))
+        return Seen(people, self.files | other.files, {**self.licences, **other.licences}, restricted)
 
 
 @dataclass(frozen=True)
@@ -80,6 +91,7 @@ class ModelCard:
                     {name: tuple(people) for name, people in seen["people"].items()},
                     frozenset(seen["files"]),
                     seen["licences"],
+                    tuple(seen.get("restricted", seen["licences"])),  # an older card does not tell: all of them
                 ),
                 CanonicalForearm(tuple(card["forearm"]["labels"]), tuple(card["forearm"]["patterns"])),
                 card["stage"],
@@ -173,7 +185,7 @@ class AEMG(nn.Module):
         folder = Path(path)
         folder.mkdir(parents=True, exist_ok=True)
         config = {"format": 1, "stage": self.stage, "config": to_mapping(self.config), "forearm": asdict(self.forearm)}
-        seen = {"people": self.seen.people, "files": sorted(self.seen.files), "licences": self.seen.licences}
+        seen = {**asdict(self.seen), "files": sorted(self.seen.files)}
         tensors = {name: value.detach().cpu().contiguous().clone() for name, value in self.state_dict().items()}
         partial = folder / f"model.safetensors.partial-{os.getpid()}"
         save_file(tensors, partial)

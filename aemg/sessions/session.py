@@ -13,7 +13,6 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,7 +62,6 @@ class Session:
         slots: (S,) bool, True for slots that carry signal.
         native_level: (W, C) log RMS in the recording's own unit.
         native_tangent: (W, C, C) and slot_tangent: (W, S, S) matrix logarithms of the windows' covariances.
-        native_names: the C electrodes.
         angle_known: the montage's angles are anatomical, so that registration leaves the session as worn.
     """
 
@@ -77,7 +75,6 @@ class Session:
     native_level: NDArray[np.float32]
     native_tangent: NDArray[np.float32]
     slot_tangent: NDArray[np.float32]
-    native_names: tuple[str, ...]
     angle_known: bool
 
     @cached_property
@@ -149,7 +146,6 @@ def tokenise_session(
         np.concatenate([np.log(np.sqrt((w.native**2).mean(-1)) + 1e-12) for w in windows]).astype(np.float32),
         np.concatenate([log_covariances(w.native) for w in windows]),
         np.concatenate([log_covariances(w.slots) for w in windows]),
-        tuple(e.name for e in recordings[0].montage.electrodes),
         recordings[0].montage.angle_known,
     )
 
@@ -160,20 +156,14 @@ def save_session(session: Session, folder: Path) -> None:
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     np.save(partial / "tokens.npy", session.tokens)
-    np.savez(
-        partial / "windows.npz",
-        window_start_s=session.window_start_s,
-        slot_features=session.slot_features,
-        native_features=session.native_features,
-        slots=session.slots,
-        native_level=session.native_level,
-        native_tangent=session.native_tangent,
-        slot_tangent=session.slot_tangent,
-    )
+    for name, fields in _TABLES.items():
+        np.save(partial / name, _table({field: getattr(session, field) for field in fields}))
     card = {
         "key": asdict(session.key),
-        "native_names": session.native_names,
         "angle_known": session.angle_known,
+        "slots": session.slots.tolist(),
+        "feature_mean": session.feature_mean.tolist(),
+        "feature_std": session.feature_std.tolist(),
         "recordings": [asdict(r) for r in session.recordings],
     }
     (partial / "session.json").write_text(json.dumps(card))
@@ -182,49 +172,59 @@ def save_session(session: Session, folder: Path) -> None:
 
 
 def load_session(folder: Path) -> Session:
-    """Reads a session back, its tokens as a memory map.
+    """Reads a session back; its arrays are memory maps, so that only what is used is read.
 
     Raises:
         DataFileError: a file is missing or damaged.
     """
     try:
         card: dict[str, Any] = json.loads((folder / "session.json").read_text())
-        tokens = np.load(folder / "tokens.npy", mmap_mode="r") if _has_rows(folder) else np.load(folder / "tokens.npy")
-        with (folder / "windows.npz").open("rb") as file, np.load(file) as windows:
-            arrays = {name: windows[name] for name in windows.files}
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
-        raise DataFileError(folder, "a tokenised session", f"{type(error).__name__}: {error}") from error
-    recordings = tuple(
-        TokenisedRecording(
-            r["file"],
-            r["sha256"],
-            r["duration_s"],
-            tuple(r["tokens"]),
-            tuple(r["windows"]),
-            tuple(Interval(**i) for i in r["intervals"]),
+        tokens = _mapped(folder / "tokens.npy")
+        arrays = {field: table[field] for name in _TABLES for table in (_mapped(folder / name),) for field in _TABLES[name]}
+        session = Session(
+            key=SessionKey(**card["key"]),
+            recordings=tuple(_recording(r) for r in card["recordings"]),
+            tokens=tokens,
+            slots=np.array(card["slots"], dtype=bool),
+            angle_known=card["angle_known"],
+            **arrays,
         )
-        for r in card["recordings"]
-    )
-    return Session(
-        SessionKey(**card["key"]),
-        recordings,
-        tokens,
-        arrays["window_start_s"],
-        arrays["slot_features"],
-        arrays["native_features"],
-        arrays["slots"],
-        arrays["native_level"],
-        arrays["native_tangent"],
-        arrays["slot_tangent"],
-        tuple(card["native_names"]),
-        card["angle_known"],
-    )
+        # computed from all windows, which need not be read for them again
+        vars(session).update({name: np.array(card[name], np.float32) for name in ("feature_mean", "feature_std")})
+    except (OSError, ValueError, KeyError, TypeError, IndexError, EOFError) as error:
+        raise DataFileError(folder, "a tokenised session", f"{type(error).__name__}: {error}") from error
+    return session
 
 
-def _has_rows(folder: Path) -> bool:
-    """An empty array cannot be mapped into memory."""
-    card = json.loads((folder / "session.json").read_text())
-    return any(r["tokens"][1] > r["tokens"][0] for r in card["recordings"])
+# What training reads lies apart from what only controls read.
+_TABLES = {
+    "windows.npy": ("window_start_s", "slot_features"),
+    "native.npy": ("native_features", "native_level", "native_tangent", "slot_tangent"),
+}
+
+
+def _table(columns: dict[str, NDArray[Any]]) -> NDArray[np.void]:
+    """One structured array of columns of equal length: one file, and one map, for all of them."""
+    kinds = [(name, values.dtype, values.shape[1:]) for name, values in columns.items()]
+    rows = np.zeros(len(next(iter(columns.values()))), np.dtype(kinds, align=True))
+    for name, values in columns.items():
+        rows[name] = values
+    return rows
+
+
+def _mapped(file: Path) -> NDArray[Any]:
+    """An array file as a private memory map; an empty one, which cannot be mapped, as it is."""
+    with file.open("rb") as stream:
+        version = np.lib.format.read_magic(stream)
+        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        empty = 0 in read(stream)[0]
+    return np.load(file, mmap_mode=None if empty else "c", allow_pickle=False)  # type: ignore[no-any-return]
+
+
+def _recording(stored: dict[str, Any]) -> TokenisedRecording:
+    bounds = {name: tuple(stored[name]) for name in ("tokens", "windows")}
+    intervals = tuple(Interval(**interval) for interval in stored["intervals"])
+    return TokenisedRecording(**{**stored, **bounds, "intervals": intervals})
 
 
 @dataclass(frozen=True)

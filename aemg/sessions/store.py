@@ -16,7 +16,7 @@ from aemg.sessions.session import Session, SessionKey, load_session, save_sessio
 from aemg.tokenizer import TokenizerConfig
 from aemg.topology import SpaceConfig
 
-FORMAT = 5  # raised when the content of a stored session changes
+FORMAT = 6  # raised when the content of a stored session changes
 
 
 class SessionStore:

@@ -40,6 +40,9 @@ class TrainingDataConfig:
     Args:
         corpus: folder of prepared sets (`python datasets prepare`).
         sets: None for all; envelope sets are refused when named, left out otherwise.
+        weights: by set, how many times its sentences are seen an epoch, whole passes and a random part; 1 where not named.
+        permissive_only: leave out sets of which weights may not be given away freely; refused where such a set, or a
+            tokenizer that was trained on one, is named.
         exclude_people: by set, subjects that must not be seen; they are left out of every set with the same people.
         sentence_tokens: longest training sentence; longer recordings give several.
         turns: `registered` by the labels, where there are any; `nominal` as worn; `random` a fresh turn and mirror each time.
@@ -50,11 +53,18 @@ class TrainingDataConfig:
     __pydantic_config__ = STRICT
     corpus: Path | None = None
     sets: tuple[str, ...] | None = None
+    weights: dict[str, float] = field(default_factory=dict)
+    permissive_only: bool = False
     exclude_people: dict[str, tuple[str, ...]] = field(default_factory=dict)
     sentence_tokens: int = 32
     turns: Literal["registered", "nominal", "random"] = "registered"
     jitter_slots: int = 1
     workers: int = 0
+
+    def __post_init__(self) -> None:
+        bad = {name: weight for name, weight in self.weights.items() if not 0 < weight < 1000}
+        if bad:
+            raise ConfigError(f"data.weights must lie between 0 and 1000, got {bad}")
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
+from aemg.errors import ConfigError
 from aemg.model import SentenceBatch, Stretch, collate, stretch_of
 from aemg.sessions import Session, SessionKey, SessionStore
 from aemg.topology import WAYS, Worn
@@ -38,16 +39,13 @@ class TrainingBatch:
         return {"samples": self.samples}
 
 
-@dataclass(frozen=True)
-class _Piece:
-    session: int
-    recording: int
-    first: int
-    last: int
+_PIECE = np.dtype([("session", "<i4"), ("recording", "<i4"), ("first", "<i8"), ("last", "<i8")])
+_OPEN_SESSIONS = 64  # each holds three files open
 
 
 class SentenceDataset(Dataset[TrainingBatch]):
-    """Batches of sentences of prepared sessions, asked for as lists of (epoch, sample).
+    """Batches of sentences of prepared sessions, asked for as lists of (epoch, sample). Memory does not grow with the hours
+    but for 24 bytes a sentence: sessions are read through memory maps, a few of them open at a time.
 
     Args:
         worn: ways of wearing by session; a session that lacks is taken as worn.
@@ -66,22 +64,37 @@ class SentenceDataset(Dataset[TrainingBatch]):
         self._store, self._keys, self._config = store, list(keys), config
         self._worn = [worn.get(key, Worn()) for key in self._keys]
         self._mask_ratio, self._seed = mask_ratio, seed
-        self._open: dict[int, Session] = {}
-        self.pieces: list[_Piece] = []
+        self._open: OrderedDict[int, Session] = OrderedDict()
+        pieces = [np.zeros(0, _PIECE)]
         for s in range(len(self._keys)):
             for r, recording in enumerate(self._session(s).recordings):
                 first, last = recording.tokens
                 n = -(-(last - first) // config.sentence_tokens)
                 edges = np.linspace(0, last - first, n + 1).astype(int) if n else np.zeros(1, int)
-                self.pieces += [_Piece(s, r, int(a), int(b)) for a, b in itertools.pairwise(edges)]
+                rows = np.zeros(n, _PIECE)
+                rows["session"], rows["recording"], rows["first"], rows["last"] = s, r, edges[:-1], edges[1:]
+                pieces.append(rows)
+        self.pieces = np.concatenate(pieces)
+        names = sorted({key.dataset for key in self._keys})
+        unknown = sorted(set(config.weights) - set(names))
+        if unknown:
+            raise ConfigError(f"data.weights: {', '.join(unknown)} is not trained on; what is: {', '.join(names)}")
+        of_session = np.array([names.index(key.dataset) for key in self._keys])
+        of_piece = of_session[self.pieces["session"]]
+        self._sets = [np.flatnonzero(of_piece == i) for i in range(len(names))]
+        self._weights = [config.weights.get(name, 1.0) for name in names]
 
     def __len__(self) -> int:
-        return len(self.pieces)
+        return sum(round(weight * len(pieces)) for weight, pieces in zip(self._weights, self._sets))
+
+    def order(self, chance: np.random.Generator) -> NDArray[np.int64]:
+        """An epoch: every sentence once or, with weights, whole passes over a set and a random part of it."""
+        return np.asarray(chance.permutation(mixture(self._sets, self._weights, chance)), dtype=np.int64)
 
     def __getitem__(self, samples: Sequence[tuple[int, int]]) -> TrainingBatch:
         drawn = [np.random.default_rng((self._seed, epoch, sample)) for epoch, sample in samples]
         stretches = [self._stretch(self.pieces[sample]) for _, sample in samples]
-        worn = [self._turn(rng, self._worn[self.pieces[s].session]) for rng, (_, s) in zip(drawn, samples)]
+        worn = [self._turn(rng, self._worn[self.pieces[s]["session"]]) for rng, (_, s) in zip(drawn, samples)]
         batch = collate(stretches, worn)
         masked = np.zeros(tuple(batch.valid.shape), bool)
         for row, (rng, stretch) in enumerate(zip(drawn, stretches)):
@@ -89,23 +102,38 @@ class SentenceDataset(Dataset[TrainingBatch]):
         return TrainingBatch(batch, torch.from_numpy(masked), torch.tensor([sample for _, sample in samples]))
 
     def __getstate__(self) -> dict[str, object]:
-        return {**self.__dict__, "_open": {}}
+        return {**self.__dict__, "_open": OrderedDict()}
 
     def _session(self, index: int) -> Session:
         if index not in self._open:
             self._open[index] = self._store.load(self._keys[index])
+        self._open.move_to_end(index)
+        while len(self._open) > _OPEN_SESSIONS:
+            self._open.popitem(last=False)
         return self._open[index]
 
-    def _stretch(self, piece: _Piece) -> Stretch:
-        session = self._session(piece.session)
-        rows = session.tokens[slice(*session.recordings[piece.recording].tokens)][piece.first : piece.last]
-        return stretch_of(session, piece.recording, float(rows["start_s"][0]), float(rows["end_s"][-1]))
+    def _stretch(self, piece: np.void) -> Stretch:
+        session = self._session(int(piece["session"]))
+        recording = int(piece["recording"])
+        rows = session.tokens[slice(*session.recordings[recording].tokens)][piece["first"] : piece["last"]]
+        return stretch_of(session, recording, float(rows["start_s"][0]), float(rows["end_s"][-1]))
 
     def _turn(self, rng: np.random.Generator, worn: Worn) -> Worn:
         if self._config.turns == "random":
             return WAYS[rng.integers(len(WAYS))]
         jitter = int(rng.integers(-self._config.jitter_slots, self._config.jitter_slots + 1))
         return (worn if self._config.turns == "registered" else Worn()).then(Worn(jitter % 16))
+
+
+def mixture(
+    parts: Sequence[NDArray[np.int64]], weights: Sequence[float], chance: np.random.Generator
+) -> NDArray[np.int64]:
+    """Of each part round(weight * length) items: whole passes over it and, for the rest, different ones by chance."""
+    chosen: list[NDArray[np.int64]] = [np.zeros(0, np.int64)]
+    for part, weight in zip(parts, weights):
+        passes, rest = divmod(round(weight * len(part)), max(1, len(part)))
+        chosen += [part] * passes + [chance.choice(part, rest, replace=False)]
+    return np.concatenate(chosen)
 
 
 def mask_of(tokens: int, ratio: float, rng: np.random.Generator) -> NDArray[np.bool_]:
@@ -125,6 +153,7 @@ class EpochSampler(Sampler[list[tuple[int, int]]]):
         first_step: batch of the run to begin with, for resuming.
         steps: batches of the whole run.
         keep_last: keep the last batch, too, where it holds a sample for every process.
+        order: gives an epoch's samples, given chance that depends on seed and epoch; None for a permutation.
     """
 
     def __init__(
@@ -138,8 +167,10 @@ class EpochSampler(Sampler[list[tuple[int, int]]]):
         first_step: int,
         steps: int,
         keep_last: bool = False,
+        order: Callable[[np.random.Generator], NDArray[np.int64]] | None = None,
     ) -> None:
-        self._samples, self._batch, self._seed = samples, batch, seed
+        self._order = order or (lambda chance: chance.permutation(samples))
+        self._batch, self._seed = batch, seed
         self._rank, self._world, self._first, self._steps = rank, world, first_step, steps
         self._per_epoch = self.steps_per_epoch(samples, batch, keep_last=keep_last, world=world)
 
@@ -156,7 +187,7 @@ class EpochSampler(Sampler[list[tuple[int, int]]]):
         for step in range(self._first, self._steps):
             if step // self._per_epoch != epoch:
                 epoch = step // self._per_epoch
-                order = np.random.default_rng((self._seed, epoch)).permutation(self._samples)
+                order = self._order(np.random.default_rng((self._seed, epoch)))
             at = (step % self._per_epoch) * self._batch
             yield [(epoch, int(sample)) for sample in order[at : at + self._batch][self._rank :: self._world]]
 

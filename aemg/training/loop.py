@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+import numpy as np
 import torch
 from accelerate import Accelerator
 from accelerate.utils import DistributedDataParallelKwargs
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
@@ -40,9 +42,13 @@ B_co = TypeVar("B_co", bound=Batch, covariant=True)
 class Batches(Protocol[B_co]):
     """A data set that is asked for whole batches, as lists of (epoch, sample), and gives the same ones whenever asked."""
 
-    def __len__(self) -> int: ...
+    def __len__(self) -> int:
+        """Samples an epoch."""
 
     def __getitem__(self, samples: list[tuple[int, int]], /) -> B_co: ...
+
+    def order(self, chance: np.random.Generator, /) -> NDArray[np.int64]:
+        """The numbers of an epoch's samples, as many as its length."""
 
 
 # What is added to the figures at the end of an epoch, given the task and the last batch.
@@ -119,24 +125,24 @@ def fit(
     optimizer, factor = descent(parameters, per_epoch, steps)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
     task, optimizer = accelerator.prepare(task, optimizer)
-    accelerator.register_for_checkpointing(schedule)
-    run = Run(accelerator, settings, per_epoch, steps)
+    run = Run(accelerator, settings, per_epoch, steps, schedule)
     step = run.resume()
     loader = _loader(accelerator, dataset, settings, batches, step)
-    while step < steps and not run.patience_ended(step):
-        group = list(itertools.islice(loader, min(settings.accumulate, batches - step % per_epoch * settings.accumulate)))
-        group = [batch.to(accelerator.device) for batch in group]
-        figures = {"lr": optimizer.param_groups[0]["lr"]}
-        figures |= _step(accelerator, task, optimizer, schedule, parameters, group, settings)
-        step += 1
-        run.log(step, figures)
-        if step % per_epoch == 0 and at_epoch_end is not None:
-            plain = accelerator.unwrap_model(task)
-            run.log_epoch(step, at_epoch_end(plain, group[-1]), plain)
-        if run.due(step):
-            run.checkpoint(step)
-        if settings.stop_after_steps is not None and step >= settings.stop_after_steps:
-            break
+    with _dead_workers_told(settings.workers):
+        while step < steps and not run.patience_ended(step):
+            group = list(itertools.islice(loader, min(settings.accumulate, batches - step % per_epoch * settings.accumulate)))
+            group = [batch.to(accelerator.device) for batch in group]
+            figures = {"lr": optimizer.param_groups[0]["lr"]}
+            figures |= _step(accelerator, task, optimizer, schedule, parameters, group, settings)
+            step += 1
+            run.log(step, figures)
+            if step % per_epoch == 0 and at_epoch_end is not None:
+                plain = accelerator.unwrap_model(task)
+                run.log_epoch(step, at_epoch_end(plain, group[-1]), plain)
+            if run.due(step):
+                run.checkpoint(step)
+            if settings.stop_after_steps is not None and step >= settings.stop_after_steps:
+                break
     run.checkpoint(step)
     run.close()
     return FitResult(step, steps, run.last, run.best, run.patience_ended(step))
@@ -156,6 +162,7 @@ def _loader(
         first_step=step // per_epoch * batches + step % per_epoch * settings.accumulate,
         steps=settings.epochs * batches,
         keep_last=settings.keep_last,
+        order=dataset.order,
     )
     loader: DataLoader[Any] = DataLoader(
         dataset,  # type: ignore[arg-type]
@@ -167,6 +174,20 @@ def _loader(
         generator=torch.Generator().manual_seed(settings.seed),
     )
     yield from loader
+
+
+@contextlib.contextmanager
+def _dead_workers_told(workers: int) -> Iterator[None]:
+    """A process that loads data may die at any time, and torch tells so wherever the training happens to be."""
+    try:
+        yield
+    except RuntimeError as error:
+        if "DataLoader worker" not in str(error):
+            raise
+        raise AEMGError(
+            f"a process that loads data died ({error}), maybe for want of memory: type the same command again, with fewer "
+            f"workers than {workers}"
+        ) from error
 
 
 def _step(
@@ -193,6 +214,8 @@ def _step(
         for name, total in zip(names, totals[1:]):
             figures[name] = figures.get(name, 0) + total / count / len(group)
     norm = accelerator.clip_grad_norm_(parameters, float("inf") if settings.clip_norm is None else settings.clip_norm)
+    if norm is not None:
+        _check(accelerator, norm, group[-1], settings.output)
     optimizer.step()
     schedule.step()
     optimizer.zero_grad(set_to_none=True)
@@ -209,5 +232,6 @@ def _check(accelerator: Accelerator, totals: Tensor, batch: Batch, output: Path)
     path = output / (f"bad_batch.{rank}.pt" if rank else "bad_batch.pt")
     torch.save({**batch.record(), "totals": totals}, path)
     raise AEMGError(
-        f"the loss is not finite; the batch is saved in {path}. Lower optim.lr or look at those recordings"
+        f"the loss or its gradient is not finite; the batch is saved in {path}, the last checkpoint is kept. Look at those "
+        "recordings (python datasets check), or lower optim.lr in a new output"
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import pickle
 import shutil
 import time
 from dataclasses import asdict, dataclass
@@ -13,15 +14,23 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 from accelerate.logging import get_logger
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import LRScheduler
 from tqdm import tqdm
 
+from aemg.datasets.base import sha256_of
+from aemg.errors import AEMGError, DataFileError
 from aemg.training.config import FitSettings
 
 logger = get_logger(__name__)
 BEST = "best.safetensors"
+# What json, torch and safetensors raise on a file with wrong bytes in it.
+_DAMAGE = (
+    OSError, RuntimeError, ValueError, KeyError, TypeError, AttributeError, IndexError, EOFError, OverflowError, MemoryError,
+    AssertionError, pickle.UnpicklingError, SafetensorError,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -36,8 +45,11 @@ class Best:
 class Run:
     """What a run leaves in its folder: metrics.csv, epochs.csv, checkpoints, best.safetensors."""
 
-    def __init__(self, accelerator: Accelerator, settings: FitSettings, per_epoch: int, steps: int) -> None:
+    def __init__(
+        self, accelerator: Accelerator, settings: FitSettings, per_epoch: int, steps: int, schedule: LRScheduler
+    ) -> None:
         self._accelerator, self._settings, self._per_epoch, self._steps = accelerator, settings, per_epoch, steps
+        self._schedule = schedule
         self._folder = settings.output
         self._saved_at = time.monotonic()
         self._bar: Any = None
@@ -45,14 +57,17 @@ class Run:
         self.best: Best | None = None
 
     def resume(self) -> int:
-        """Loads the last whole checkpoint; the step to go on with."""
+        """Loads the last whole checkpoint; the step to go on with.
+
+        Raises:
+            DataFileError: a checkpoint that is damaged, or of other data.
+        """
         state = self._folder / "checkpoint"
         if not (state / "progress.json").exists():
             state = self._folder / "checkpoint.old"  # a crash between the two renames of a checkpoint
         step = 0
         if (state / "progress.json").exists():
-            self._accelerator.load_state(str(state))
-            step = int(json.loads((state / "progress.json").read_text())["step"])
+            step = self._load(state)
             self.best = _read_best(self._folder)  # may be of an epoch that is done again: its figure goes with its weights
             logger.info("going on at step %d of %d", step, self._steps)
         self._accelerator.wait_for_everyone()
@@ -62,6 +77,26 @@ class Run:
             if step == 0:
                 (self._folder / BEST).unlink(missing_ok=True)
         self._bar = tqdm(total=self._steps, initial=step, unit="step", disable=not self._accelerator.is_main_process)
+        return step
+
+    def _load(self, state: Path) -> int:
+        """Takes up a checkpoint; its step. The learning rate's schedule is kept as numbers: Accelerate would unpickle it."""
+        advice = f"delete {state} to begin anew"
+        try:
+            progress = json.loads((state / "progress.json").read_text())
+            step, per_epoch = int(progress["step"]), int(progress["per_epoch"])
+            for name, digest in progress["sha256"].items():
+                if sha256_of(state / name) != digest:
+                    raise ValueError(f"{name} does not match its sha256")
+            self._schedule.load_state_dict({**self._schedule.state_dict(), **progress["schedule"]})
+            if per_epoch == self._per_epoch:
+                self._accelerator.load_state(str(state))
+        except _DAMAGE as error:
+            told = " ".join(str(error).split())[:300]
+            raise DataFileError(state, f"a checkpoint of this run ({advice})", f"{type(error).__name__}: {told}") from error
+        if per_epoch != self._per_epoch:
+            found = f"one whose epochs had {per_epoch} steps"
+            raise DataFileError(state, f"a checkpoint of the same data, {self._per_epoch} steps an epoch ({advice})", found)
         return step
 
     def log(self, step: int, figures: dict[str, float]) -> None:
@@ -101,7 +136,21 @@ class Run:
         return bool(self._accelerator.reduce(late.to(self._accelerator.device), "max") > 0)
 
     def checkpoint(self, step: int) -> None:
-        """Written beside the last one and renamed, so that one whole checkpoint is always there."""
+        """Written beside the last one and renamed, so that one whole checkpoint is always there.
+
+        Raises:
+            AEMGError: it cannot be written; the one before it is kept.
+        """
+        try:
+            self._write_checkpoint(step)
+        except (OSError, RuntimeError, SafetensorError) as error:
+            told = " ".join(str(error).split())[:300]
+            raise AEMGError(
+                f"{self._folder}: the checkpoint of step {step} cannot be written ({told}); is the disk full? The one before "
+                "it is kept: free some space and type the same command again"
+            ) from error
+
+    def _write_checkpoint(self, step: int) -> None:
         partial, final, old = (self._folder / n for n in ("checkpoint.partial", "checkpoint", "checkpoint.old"))
         if self._accelerator.is_main_process:
             shutil.rmtree(partial, ignore_errors=True)
@@ -109,7 +158,10 @@ class Run:
         self._accelerator.save_state(str(partial))
         self._accelerator.wait_for_everyone()
         if self._accelerator.is_main_process:
-            (partial / "progress.json").write_text(json.dumps({"step": step, "steps": self._steps}))
+            schedule = {key: value for key, value in self._schedule.state_dict().items() if key != "lr_lambdas"}
+            progress = {"step": step, "steps": self._steps, "per_epoch": self._per_epoch, "schedule": schedule}
+            progress["sha256"] = {file.name: sha256_of(file) for file in sorted(partial.iterdir())}
+            (partial / "progress.json").write_text(json.dumps(progress))
             shutil.rmtree(old, ignore_errors=True)
             if final.exists():
                 final.rename(old)
@@ -140,8 +192,10 @@ def _truncate(path: Path, step: int) -> None:
     if step == 0 or not path.exists():
         path.unlink(missing_ok=True)
         return
-    lines = path.read_text().splitlines(keepends=True)
-    path.write_text("".join(lines[:1] + [line for line in lines[1:] if int(line.split(",", 1)[0]) <= step]))
+    lines = [line for line in path.read_text().splitlines(keepends=True) if line.endswith("\n")]  # the last may be cut short
+    partial = path.with_name(f"{path.name}.partial")
+    partial.write_text("".join(lines[:1] + [line for line in lines[1:] if int(line.split(",", 1)[0]) <= step]))
+    partial.replace(path)
 
 
 def load_best(task: nn.Module, folder: Path) -> None:

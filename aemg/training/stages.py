@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,16 +16,19 @@ from aemg.config import save_config
 from aemg.corpus import Corpus
 from aemg.datasets import DatasetInfo, crowd_of
 from aemg.errors import AEMGError, ConfigError
-from aemg.features import standardise
+from aemg.features import FEATURES, standardise
 from aemg.model import AEMG, CanonicalForearm, Seen
 from aemg.sessions import Session, SessionKey, SessionStore, labelled_windows, sessions_of
-from aemg.topology import JointRegistration, Worn, label_patterns, register_jointly
+from aemg.topology import SLOTS, JointRegistration, Worn, label_patterns, register_jointly
+from aemg.training.claim import claimed
 from aemg.training.config import RunConfig, TrainingDataConfig
 from aemg.training.data import SentenceDataset, TrainingBatch
 from aemg.training.descent import adamw_cosine
 from aemg.training.loop import FitResult, fit, make_accelerator
 from aemg.training.tasks import MaskedCodeTask, ReconstructionTask
 
+# What may change from one part of a run to the next.
+_FREE = ("output", "stop_after_steps", "checkpoint_minutes", "tracking.", "data.workers", "data.corpus")
 _START_TOKENS = 3  # tokens a code for the k-means start of the codebook
 
 
@@ -33,8 +36,14 @@ def train_tokenizer(config: RunConfig) -> FitResult:
     """Stage 1: encoder, codebook and decoder by reconstruction. Writes `config.output`/model.
 
     Raises:
-        AEMGError: no corpus, nothing to train on, or a run in another configuration is in the folder.
+        ConfigError: a run in another configuration is in the folder.
+        AEMGError: no corpus, nothing to train on, or another run writes to the folder.
     """
+    with claimed(config, _FREE):
+        return _train_tokenizer(config)
+
+
+def _train_tokenizer(config: RunConfig) -> FitResult:
     accelerator = _begin(config)
     store, keys = _sessions(accelerator, config)
     joint = _registration(store, keys, config.data)
@@ -48,7 +57,7 @@ def train_tokenizer(config: RunConfig) -> FitResult:
     def health(trained: nn.Module, batch: TrainingBatch) -> dict[str, float]:
         assert isinstance(trained, ReconstructionTask)
         if not trained.tokenizer.codebook.started:
-            mean_tokens = sum(p.last - p.first for p in dataset.pieces) / len(dataset)
+            mean_tokens = float((dataset.pieces["last"] - dataset.pieces["first"]).mean())
             step_tokens = config.optim.batch * mean_tokens
             trained.start_codebook(_start_batch(dataset, config).to(accelerator.device), step_tokens)
         return {**trained.health(), "gradient_reach": trained.gradient_reach(batch)}
@@ -67,22 +76,26 @@ def pretrain(config: RunConfig) -> FitResult:
     Raises:
         AEMGError: as `train_tokenizer`, or no finished stage 1.
     """
+    with claimed(config, _FREE):
+        return _pretrain(config)
+
+
+def _pretrain(config: RunConfig) -> FitResult:
     if config.tokenizer is None:
         raise ConfigError("stage 2 needs tokenizer=RUN, the folder of a finished stage 1")
     accelerator = _begin(config)
     set_seed(config.seed)
     folder = config.tokenizer / "model" if (config.tokenizer / "model").is_dir() else config.tokenizer
     model = AEMG.from_pretrained(folder).train()
+    if config.data.permissive_only and model.seen.restricted:
+        told = ", ".join(f"{name} ({model.seen.licences[name]})" for name in model.seen.restricted)
+        raise AEMGError(f"data.permissive_only: {folder} was trained on {told}, whose licence it inherits")
     if model.stage == "fresh":
         raise AEMGError(f"{folder} is an untrained model: run stage 1 first (accelerate launch tokenizer)")
     store, keys = _sessions(accelerator, config, model)
     joint = _registration(store, keys, config.data, model.forearm)
     seen = _seen(config.data, keys, store)
-    model.seen = Seen(
-        {k: tuple(sorted({*model.seen.people.get(k, ()), *seen.people.get(k, ())})) for k in {*model.seen.people, *seen.people}},
-        model.seen.files | seen.files,
-        {**model.seen.licences, **seen.licences},
-    )
+    model.seen = model.seen + seen
     model.stage = "masked"
     dataset = SentenceDataset(store, keys, joint.worn, config.data, mask_ratio=config.mask_ratio, seed=config.seed)
     task = MaskedCodeTask(model, config.code_temperature).to(accelerator.device)
@@ -92,25 +105,31 @@ def pretrain(config: RunConfig) -> FitResult:
 
 
 def register_sessions(
-    sessions: Sequence[Session], anchor: CanonicalForearm | None = None
+    sessions: Iterable[Session], anchor: CanonicalForearm | None = None
 ) -> JointRegistration[SessionKey]:
     """Joint registration of labelled sessions; sessions with known angles stay, those without labels are left out.
 
     Args:
+        sessions: looked at one at a time.
         anchor: a model's frame, which the result is turned to where movements are shared.
 
     Raises:
         AEMGError: no labelled session.
     """
-    features = {s.key: (standardise(s.slot_features), labelled_windows(s)[0]) for s in sessions}
-    known = tuple(sorted({str(label) for _, labels in features.values() for label in labels if label}))
-    patterns = {
-        key: label_patterns(values[labels != ""], labels[labels != ""], known)
-        for key, (values, labels) in features.items()
-        if (labels != "").any()
-    }
-    fixed = frozenset(s.key for s in sessions if s.angle_known)
-    return register_jointly(patterns, known, _anchor_patterns(anchor, known), fixed)
+    found: dict[SessionKey, dict[str, NDArray[np.float64]]] = {}
+    fixed = set()
+    for session in sessions:
+        labels = labelled_windows(session)[0]
+        own = tuple(sorted({str(label) for label in labels if label}))
+        if own:
+            patterns = label_patterns(standardise(session.slot_features)[labels != ""], labels[labels != ""], own)
+            found[session.key] = dict(zip(own, patterns))
+        if session.angle_known:
+            fixed.add(session.key)
+    known = tuple(sorted({label for of_session in found.values() for label in of_session}))
+    lacking = np.full((SLOTS, len(FEATURES)), np.nan)
+    stacked = {key: np.stack([of_session.get(label, lacking) for label in known]) for key, of_session in found.items()}
+    return register_jointly(stacked, known, _anchor_patterns(anchor, known), frozenset(fixed))
 
 
 def canonical(joint: JointRegistration[SessionKey]) -> CanonicalForearm:
@@ -139,7 +158,6 @@ def excluded(info: DatasetInfo, subject: str, exclude: Mapping[str, Sequence[str
 
 def _begin(config: RunConfig) -> Accelerator:
     accelerator = make_accelerator(config.precision, config.tracking, config.output)
-    config.output.mkdir(parents=True, exist_ok=True)
     if accelerator.is_main_process:
         save_config(config, config.output / "config.yaml")
     return accelerator
@@ -163,15 +181,21 @@ def _sessions(
             raise ConfigError(f"data.sets: no set {name!r} in {data.corpus}; it holds {', '.join(infos)}")
         if infos[name].kind != "raw":
             raise AEMGError(f"{name} holds {infos[name].kind} signals, not raw EMG: it cannot be pre-trained on")
+        if data.permissive_only and not infos[name].permissive:
+            raise AEMGError(f"data.permissive_only: {name} is under {infos[name].licence}; leave it out of data.sets")
     members = sessions_of(corpus)
     keys = [
         key
         for key in sorted(members, key=str)
         if (data.sets is None or key.dataset in data.sets)
+        and (infos[key.dataset].permissive or not data.permissive_only)
         and not excluded(infos[key.dataset], key.subject, data.exclude_people, infos)
     ]
     if not keys:
-        raise AEMGError(f"no raw session of {data.corpus} is left to train on: look at data.sets and data.exclude_people")
+        raise AEMGError(
+            f"no raw session of {data.corpus} is left to train on: look at data.sets, "
+            "data.exclude_people and data.permissive_only"
+        )
     chosen = model.config if model is not None else config.model
     store = SessionStore(data.corpus, chosen.space, chosen.tokenizer)
     if accelerator.is_main_process:
@@ -188,29 +212,33 @@ def _sessions(
 def _registration(
     store: SessionStore, keys: Sequence[SessionKey], data: TrainingDataConfig, anchor: CanonicalForearm | None = None
 ) -> JointRegistration[SessionKey]:
-    sessions = [store.load(key) for key in keys]
-    labelled = any(recording.intervals for session in sessions for recording in session.recordings)
-    if data.turns == "registered" and labelled:
-        return register_sessions(sessions, anchor)
-    return JointRegistration({key: Worn() for key in keys}, (), np.zeros((0, 16, 4)), 0.0)
+    labelled = (recording.intervals for key in keys for recording in store.load(key).recordings)
+    if data.turns == "registered" and any(labelled):
+        return register_sessions((store.load(key) for key in keys), anchor)
+    return JointRegistration({key: Worn() for key in keys}, (), np.zeros((0, SLOTS, len(FEATURES))), 0.0)
 
 
 def _seen(data: TrainingDataConfig, keys: Sequence[SessionKey], store: SessionStore) -> Seen:
     assert data.corpus is not None
-    licences = {info.name: info.licence for info in Corpus(data.corpus).infos}
+    cards = {info.name: info for info in Corpus(data.corpus).infos}
     people: dict[str, set[str]] = {}
     for key in keys:
         people.setdefault(key.dataset, set()).add(key.subject)
     files = frozenset(r.sha256 for key in keys for r in store.load(key).recordings)
     names = sorted(people)
-    return Seen({n: tuple(sorted(people[n])) for n in names}, files, {n: licences[n] for n in names})
+    return Seen(
+        {n: tuple(sorted(people[n])) for n in names},
+        files,
+        {n: cards[n].licence for n in names},
+        tuple(n for n in names if not cards[n].permissive),
+    )
 
 
 def _start_batch(dataset: SentenceDataset, config: RunConfig) -> TrainingBatch:
     """Enough sentences for the k-means start, the same on every process."""
     wanted = _START_TOKENS * config.model.network.codes
-    order = np.random.default_rng((config.seed, 1)).permutation(len(dataset))
-    lengths = np.cumsum([dataset.pieces[i].last - dataset.pieces[i].first for i in order])
+    order = np.random.default_rng((config.seed, 1)).permutation(len(dataset.pieces))
+    lengths = np.cumsum((dataset.pieces["last"] - dataset.pieces["first"])[order])
     return dataset[[(0, int(i)) for i in order[: int(np.searchsorted(lengths, wanted)) + 1]]]
 
 

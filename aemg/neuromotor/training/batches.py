@@ -6,7 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -52,6 +54,10 @@ class DecoderBatches(Dataset[DecoderBatch]):
 
     def __len__(self) -> int:
         return len(self.items)
+
+    def order(self, chance: np.random.Generator) -> NDArray[np.int64]:
+        """An epoch: every item once."""
+        return chance.permutation(len(self))
 
     def __getitem__(self, samples: Sequence[tuple[int, int]]) -> DecoderBatch:
         batch = self._collate([self.items.item(sample, epoch) for epoch, sample in samples])

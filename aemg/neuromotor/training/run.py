@@ -20,7 +20,7 @@ from accelerate import Accelerator
 from accelerate.utils import set_seed
 
 from aemg import __version__
-from aemg.config import load_config, save_config, to_mapping
+from aemg.config import save_config, to_mapping
 from aemg.errors import AEMGError, ConfigError
 from aemg.neuromotor.data.corpus import Partition, Split
 from aemg.neuromotor.training.batches import DecoderBatch, DecoderBatches
@@ -31,6 +31,7 @@ from aemg.neuromotor.training.networks import Start, TrainedOn, make_network
 from aemg.neuromotor.training.results import by_user, figures_of
 from aemg.neuromotor.training.sets import split_of, training_set, validation_set
 from aemg.neuromotor.training.tasks import DecoderTask, make_task
+from aemg.training.claim import claimed
 from aemg.training.loop import FitResult, fit, make_accelerator
 from aemg.training.run import load_best
 
@@ -56,21 +57,25 @@ def train_decoder(config: DecoderConfig) -> DecoderRun:
 
     Raises:
         ConfigError: settings that do not fit each other, or the run in the folder.
-        AEMGError: recordings or weights that cannot be read, too few of them, or a loss that is not finite.
+        AEMGError: another run writes to the folder, recordings or weights that cannot be read, too few of them, or a loss
+            that is not finite.
     """
     return run_decoder(config, split_of(config))
 
 
 def run_decoder(config: DecoderConfig, split: Split) -> DecoderRun:
     """As `train_decoder`, on a given split; one without validation partitions is not validated."""
+    with claimed(config, _FREE):
+        return _run(config, split)
+
+
+def _run(config: DecoderConfig, split: Split) -> DecoderRun:
     begun = time.monotonic()
     if config.optim.epochs and not split.train:
         raise AEMGError("there is no training data: look at data.users")
     if config.select is not None and not split.val and config.optim.epochs:
         raise ConfigError("select needs validation data, and there are none: look at data.users, or give select=null")
-    _check_same_run(config)
     accelerator = make_accelerator(config.precision, config.tracking, config.output)
-    config.output.mkdir(parents=True, exist_ok=True)
     set_seed(config.seed)
     start = make_network(config)
     if accelerator.is_main_process:
@@ -271,26 +276,6 @@ def _notes(config: DecoderConfig, split: Split, start: Start) -> list[str]:
     if start.network.licence:
         notes.append(f"The initial weights are under {start.network.licence}.")
     return notes
-
-
-def _check_same_run(config: DecoderConfig) -> None:
-    """Refuses to go on with a run of other settings."""
-    file = config.output / "config.yaml"
-    if not file.exists() or not any((config.output / name).exists() for name in ("checkpoint", "checkpoint.old")):
-        return
-    there, here = (dict(_leaves(to_mapping(c))) for c in (load_config(DecoderConfig, file), config))
-    differing = [key for key in here if here[key] != there.get(key) and not key.startswith(_FREE)]
-    if differing:
-        told = ", ".join(f"{key} is {there.get(key)!r} there and {here[key]!r} here" for key in differing)
-        raise ConfigError(f"{config.output} holds a run with other settings: {told}. Give another output, or delete it")
-
-
-def _leaves(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in values.items():
-        if isinstance(value, dict) and value:
-            yield from _leaves(value, f"{prefix}{key}.")
-        else:
-            yield prefix + key, value
 
 
 @contextmanager
