@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import fields, replace
 from pathlib import Path
 
+import joblib
 import numpy as np
 import pytest
 import torch
@@ -257,3 +258,31 @@ def test_a_damaged_session_says_so(
     damage(tmp_path / "s" / name)
     with pytest.raises(DataFileError, match="tokenised session"):
         load_session(tmp_path / "s")
+
+
+def test_sessions_of_a_corpus_elsewhere_lie_in_a_folder_of_their_own(corpus: Path, tmp_path: Path) -> None:
+    elsewhere = Path(f"file://{corpus}")
+    with pytest.raises(AEMGError, match="name a folder for its tokenised sessions"):
+        SessionStore(elsewhere, SPACE, NCT)
+    store = SessionStore(elsewhere, SPACE, NCT, tmp_path)
+    key = store.ensure([sorted(sessions_of(Corpus(corpus)), key=str)[0]], jobs=1)[0]
+    assert_equal(store.load(key), SessionStore(corpus, SPACE, NCT).load(key))
+    assert len(list(tmp_path.rglob("session.json"))) == 1
+
+
+@pytest.mark.parametrize("backend", ["loky", "dask"])
+def test_sessions_are_the_same_whoever_makes_them(corpus: Path, tmp_path: Path, backend: str) -> None:
+    keys = sorted(sessions_of(Corpus(corpus)), key=str)[:2]
+    store = SessionStore(corpus, SPACE, NCT, tmp_path)
+    if backend == "dask":
+        distributed = pytest.importorskip("distributed")
+        with (
+            distributed.LocalCluster(n_workers=2, threads_per_worker=1, processes=False, dashboard_address=None) as cluster,
+            distributed.Client(cluster),
+            joblib.parallel_config(backend="dask"),
+        ):
+            store.ensure(keys, jobs=2)
+    else:
+        store.ensure(keys, jobs=2)
+    for key in keys:
+        assert_equal(store.load(key), SessionStore(corpus, SPACE, NCT).load(key))

@@ -151,7 +151,7 @@ def tokenise_session(
 
 
 def save_session(session: Session, folder: Path) -> None:
-    """Writes a session to `folder` in one step: it is there whole or not at all."""
+    """Writes a session to `folder` in one step: it is there whole or not at all, also where two processes make it."""
     partial = folder.with_name(f"{folder.name}.partial-{os.getpid()}")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
@@ -168,7 +168,12 @@ def save_session(session: Session, folder: Path) -> None:
     }
     (partial / "session.json").write_text(json.dumps(card))
     shutil.rmtree(folder, ignore_errors=True)
-    os.replace(partial, folder)
+    try:
+        os.replace(partial, folder)
+    except OSError:
+        shutil.rmtree(partial, ignore_errors=True)
+        if not (folder / "session.json").exists():
+            raise
 
 
 def load_session(folder: Path) -> Session:

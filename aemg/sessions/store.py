@@ -5,12 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from multiprocessing import get_context
 from pathlib import Path
+
+import joblib
+from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from aemg.config import to_mapping
 from aemg.corpus import Corpus
+from aemg.corpus.remote import address_of
+from aemg.corpus.shards import set_files
 from aemg.errors import AEMGError
 from aemg.sessions.session import Session, SessionKey, load_session, save_session, tokenise_session
 from aemg.tokenizer import TokenizerConfig
@@ -23,12 +26,21 @@ class SessionStore:
     """The sessions of a corpus under one setting.
 
     Args:
-        corpus: folder of prepared sets.
+        corpus: folder of prepared sets, or the address of one elsewhere.
         space, tokenizer: another setting is another store.
+        folder: of the sessions; None for `sessions` in the corpus.
+
+    Raises:
+        AEMGError: no folder for a corpus elsewhere.
     """
 
-    def __init__(self, corpus: Path, space: SpaceConfig, tokenizer: TokenizerConfig) -> None:
+    def __init__(
+        self, corpus: Path, space: SpaceConfig, tokenizer: TokenizerConfig, folder: Path | None = None
+    ) -> None:
+        if folder is None and address_of(corpus) is not None:
+            raise AEMGError(f"{corpus} lies elsewhere: name a folder for its tokenised sessions (data.sessions=DIR)")
         self._corpus, self.space, self.tokenizer = corpus, space, tokenizer
+        self._sessions = folder or corpus / "sessions"
         setting = json.dumps([FORMAT, to_mapping(space), to_mapping(tokenizer)], sort_keys=True)
         self._setting = hashlib.sha256(setting.encode()).hexdigest()[:10]
         self._digests: dict[str, str] = {}
@@ -48,7 +60,8 @@ class SessionStore:
         jobs: int = 2,
         progress: Callable[[int, int], None] | None = None,
     ) -> list[SessionKey]:
-        """Makes the sessions that are missing, several at a time, and returns the keys of all that were asked for.
+        """Makes the sessions that are missing, several at a time, and returns the keys of all that were asked for. Under
+        `joblib.parallel_config(backend="dask")` they are made on all machines that share the corpus's folder.
 
         Args:
             keys: None for every raw session of the corpus; envelope recordings are left out.
@@ -66,26 +79,22 @@ class SessionStore:
         done = len(wanted) - len(missing)
         report = progress or (lambda done, total: None)
         report(done, len(wanted))
-        work = [(self._corpus, k, self.space, self.tokenizer, self._folder(k)) for k in missing]
-        if jobs <= 1 or len(work) <= 1:
-            for item in work:
-                _make(*item)
+        work = [joblib.delayed(_make)(self._corpus, k, self.space, self.tokenizer, self._folder(k)) for k in missing]
+        parallel = joblib.Parallel(n_jobs=max(1, min(jobs, len(work))), return_as="generator_unordered")
+        try:
+            for _ in parallel(work):
                 done += 1
                 report(done, len(wanted))
-            return wanted
-        with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
-            for future in as_completed([pool.submit(_make, *item) for item in work]):
-                future.result()
-                done += 1
-                report(done, len(wanted))
+        except TerminatedWorkerError as error:
+            raise AEMGError("a tokenising process died, maybe for want of memory; run it again, with fewer jobs") from error
         return wanted
 
     def _folder(self, key: SessionKey) -> Path:
         if key.dataset not in self._digests:
-            digest = Corpus(self._corpus / f"{key.dataset}.h5").digests[key.dataset]
+            digest = Corpus(set_files(self._corpus, key.dataset)).digests[key.dataset]
             self._digests[key.dataset] = (digest or "undated")[:10]
         setting = f"{self._setting}-{self._digests[key.dataset]}"
-        return self._corpus / "sessions" / key.dataset / setting / f"{key.subject}_{key.session}"
+        return self._sessions / key.dataset / setting / f"{key.subject}_{key.session}"
 
 
 def sessions_of(corpus: Corpus) -> dict[SessionKey, list[int]]:
@@ -100,6 +109,6 @@ def sessions_of(corpus: Corpus) -> dict[SessionKey, list[int]]:
 def _make(
     corpus: Path, key: SessionKey, space: SpaceConfig, tokenizer: TokenizerConfig, folder: Path
 ) -> None:
-    one_set = Corpus(corpus / f"{key.dataset}.h5")
+    one_set = Corpus(set_files(corpus, key.dataset))
     recordings = [one_set.load(i) for i in sessions_of(one_set)[key]]
     save_session(tokenise_session(key, recordings, space, tokenizer), folder)

@@ -17,6 +17,7 @@ overrides (any key of the configuration):
   data.corpus=CORPUS                 prepared sets; see: python datasets prepare --help
   data.sets=[uci-gestures]           some of them only
   size=base                          tiny, base or large
+  data.weights={{sim-myo: 0.5}}        half of that set's sentences an epoch, another half each time
   optim.epochs=3 optim.lr=1e-4       shorter, slower
   tracking.kind=wandb                figures to wandb (offline) or tensorboard besides metrics.csv
   output=runs/{name}{pad}where config, metrics, checkpoints and the model go
@@ -44,12 +45,14 @@ def stage_command(
     form = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(prog=name, description=purpose, epilog=epilog, formatter_class=form)
     parser.add_argument("--config", help=f"a YAML file; the ready ones are in configs/{name}/")
+    parser.add_argument("--permissive-only", action="store_true", help="train only on sets of which weights may be given away")
     parser.add_argument("overrides", nargs="*", metavar="key.sub=value", help="changes to the configuration")
     arguments = parser.parse_intermixed_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     logging.getLogger("accelerate").setLevel(logging.WARNING)
     try:
-        config = load_config(RunConfig, arguments.config, arguments.overrides)
+        overrides = [*arguments.overrides, *(["data.permissive_only=true"] if arguments.permissive_only else [])]
+        config = load_config(RunConfig, arguments.config, overrides)
         result = stage(config)
     except AEMGError as error:
         sys.stderr.write(f"error: {error}\n")

@@ -38,7 +38,8 @@ class TrainingDataConfig:
     """What is trained on.
 
     Args:
-        corpus: folder of prepared sets (`python datasets prepare`).
+        corpus: folder of prepared sets (`python datasets prepare`), or the address of one (s3://, http://).
+        sessions: folder of the tokenised sessions; null: in the corpus.
         sets: None for all; envelope sets are refused when named, left out otherwise.
         weights: by set, how many times its sentences are seen an epoch, whole passes and a random part; 1 where not named.
         permissive_only: leave out sets of which weights may not be given away freely; refused where such a set, or a
@@ -52,6 +53,7 @@ class TrainingDataConfig:
 
     __pydantic_config__ = STRICT
     corpus: Path | None = None
+    sessions: Path | None = None
     sets: tuple[str, ...] | None = None
     weights: dict[str, float] = field(default_factory=dict)
     permissive_only: bool = False

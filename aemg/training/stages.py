@@ -28,7 +28,7 @@ from aemg.training.loop import FitResult, fit, make_accelerator
 from aemg.training.tasks import MaskedCodeTask, ReconstructionTask
 
 # What may change from one part of a run to the next.
-_FREE = ("output", "stop_after_steps", "checkpoint_minutes", "tracking.", "data.workers", "data.corpus")
+_FREE = ("output", "stop_after_steps", "checkpoint_minutes", "tracking.", "data.workers", "data.corpus", "data.sessions")
 _START_TOKENS = 3  # tokens a code for the k-means start of the codebook
 
 
@@ -197,7 +197,7 @@ def _sessions(
             "data.exclude_people and data.permissive_only"
         )
     chosen = model.config if model is not None else config.model
-    store = SessionStore(data.corpus, chosen.space, chosen.tokenizer)
+    store = SessionStore(data.corpus, chosen.space, chosen.tokenizer, data.sessions)
     if accelerator.is_main_process:
         with tqdm(total=len(keys), desc="tokenising", unit="session") as bar:
 
