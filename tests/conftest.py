@@ -6,18 +6,16 @@ import os
 
 os.environ["ACCELERATE_USE_CPU"] = "true"  # bit for bit, whatever GPU is there
 
-import pickle
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from html.parser import HTMLParser
 from pathlib import Path
 
-import h5py
-import numpy as np
 import pytest
 import torch
+from native.neuromotor import write_neuromotor_file
 
 from aemg.corpus import prepare
 from aemg.datasets.base import DatasetReader
@@ -129,90 +127,10 @@ def people() -> list[list[SimulatedRecording]]:
     return [with_truth(reader, source) for source in reader.sources]
 
 
-TEXT_COLUMNS = {"name", "prompt", "posture"}
-COLUMNS = {
-    ("discrete_gestures", "stages"): ("start", "end", "name"),
-    ("handwriting", "stages"): ("start", "end", "name", "posture"),
-    ("wrist", "stages"): ("start", "end", "name"),
-    ("discrete_gestures", "prompts"): ("name", "time"),
-    ("handwriting", "prompts"): ("prompt", "start", "end"),
-}
-
-
-def write_frame(file: h5py.File, name: str, columns: dict[str, list], layout: str = "pandas2") -> None:
-    """A table as pandas writes it: text in one block of pickled objects (pandas2) or in a block a column (pandas3).
-
-    "bytes" keeps text in plain arrays of fixed length instead.
-    """
-    kinds = {"pandas_type": "frame", "pandas_version": "0.15.2", "encoding": "UTF-8", "errors": "strict"}
-    group = file.create_group(name)
-    texts = [key for key in columns if key in TEXT_COLUMNS]
-    numbers = [key for key in columns if key not in TEXT_COLUMNS]
-    blocks = [numbers, *([[key] for key in texts] if layout == "pandas3" else [texts])]
-    rows = len(columns[numbers[0]])
-    for key, value in {**kinds, "CLASS": "GROUP"}.items():
-        group.attrs[key] = np.bytes_(value)
-    group.attrs["ndim"], group.attrs["nblocks"] = np.int64(2), np.int64(len(blocks))
-    group["axis0"] = np.array(list(columns), dtype="S")
-    put_array(group, "axis1", np.arange(rows, dtype=np.int64))
-    for k, keys in enumerate(blocks):
-        group[f"block{k}_items"] = np.array(keys, dtype="S")
-        values = np.array([columns[key] for key in keys], dtype=object).T
-        if keys == numbers:
-            put_array(group, f"block{k}_values", values.astype(np.float64))
-        elif layout == "bytes":
-            put_array(group, f"block{k}_values", np.char.encode(values.astype(str), "utf-8"))
-        else:
-            pickled = pickle.dumps(values[:, 0] if layout == "pandas3" else values, protocol=5)
-            kind = {"dtype": h5py.vlen_dtype(np.uint8), "chunks": (1,), "maxshape": (None,)}
-            block = group.create_dataset(f"block{k}_values", (1,), **kind)
-            block[0] = np.frombuffer(pickled, np.uint8)
-            block.attrs["CLASS"], block.attrs["PSEUDOATOM"] = np.bytes_("VLARRAY"), np.bytes_("object")
-            block.attrs["transposed"] = np.uint8(1)
-            if layout == "pandas3":
-                block.attrs["value_type"] = np.bytes_("str")
-
-
-def put_array(group: h5py.Group, name: str, values: np.ndarray) -> None:
-    """An array as PyTables writes it; of an empty one pandas keeps a placeholder and tells its shape apart."""
-    group[name] = values if values.size else np.zeros((1,) * values.ndim)
-    group[name].attrs["CLASS"], group[name].attrs["transposed"] = np.bytes_("ARRAY"), np.uint8(1)
-    if not values.size:
-        group[name].attrs["shape"] = np.bytes_(pickle.dumps(values.shape, protocol=0))
-
-
-@pytest.fixture(scope="session")
-def write_neuromotor_file() -> Callable[..., Path]:
-    """Writes a session in the layout of Meta's neuromotor files.
-
-    `write_neuromotor_file(path, task, emg, times, stages, prompts, wrist_angles=None, string_layout="pandas2",
-    fields=("emg", "time", "wrist_angles"), compression=None)`: emg (n, 16), times (n,), wrist_angles (n, 2); stages and
-    prompts are lists of the reader's dataclasses, or None for no such table. Gives `path`.
-    """
-
-    def write(
-        path: Path, task: str, emg: np.ndarray, times: np.ndarray, stages: Sequence | None, prompts: Sequence | None,
-        wrist_angles: np.ndarray | None = None, string_layout: str = "pandas2",
-        fields: Sequence[str] = ("emg", "time", "wrist_angles"), compression: str | None = None,
-    ) -> Path:  # fmt: skip
-        values = {"emg": emg.astype("<f4"), "time": np.asarray(times, "<f8")}
-        if wrist_angles is not None:
-            values["wrist_angles"] = wrist_angles.astype("<f4")
-        dtype = [(key, values[key].dtype, values[key].shape[1:]) for key in fields if key in values]
-        rows = np.empty(len(times), dtype)
-        for key, value in values.items():
-            rows[key] = value
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with h5py.File(path, "w") as file:
-            file.create_dataset("data", data=rows, compression=compression).attrs["task"] = task
-            for name, table in (("stages", stages), ("prompts", prompts)):
-                if table is not None:
-                    lines = [asdict(line) for line in table]
-                    columns = {key: [line[key] for line in lines] for key in COLUMNS[task, name]}
-                    write_frame(file, name, columns, string_layout)
-        return path
-
-    return write
+@pytest.fixture(scope="session", name="write_neuromotor_file")
+def _write_neuromotor_file() -> Callable[..., Path]:
+    """Writes a session in the layout of Meta's neuromotor files; see `native.neuromotor`."""
+    return write_neuromotor_file
 
 
 class Balance(HTMLParser):

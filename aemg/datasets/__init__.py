@@ -12,7 +12,34 @@ from pathlib import Path
 from typing import Final
 
 from aemg.datasets.base import DatasetEntry, DatasetInfo, DatasetReader, Origin
-from aemg.datasets.sets import biopatrec, flexemg, kanoga, laval_3dc, laval_myo, meta, uci_gestures, unibo
+from aemg.datasets.sets import (
+    biopatrec,
+    capgmyo,
+    cemhsey,
+    contraction_intensity,
+    csl_hdemg,
+    emg2pose,
+    emg2qwerty,
+    emg_bids,
+    emg_epn_612,
+    flexemg,
+    flexwear_hd,
+    fors_emg,
+    grabmyo,
+    hyser,
+    kanoga,
+    laval_3dc,
+    laval_myo,
+    meta,
+    myo_readings,
+    myoup,
+    ninapro,
+    ozdemir,
+    putemg,
+    toro_ossaba,
+    uci_gestures,
+    unibo,
+)
 from aemg.errors import AEMGError
 
 __all__ = [
@@ -21,6 +48,7 @@ __all__ = [
     "DatasetReader",
     "Origin",
     "crowd_of",
+    "home_of",
     "info",
     "names",
     "open",
@@ -28,7 +56,9 @@ __all__ = [
 ]
 
 _MODULES: Final = (
-    uci_gestures, laval_3dc, biopatrec, kanoga, flexemg, laval_myo, unibo, meta,
+    uci_gestures, laval_3dc, biopatrec, kanoga, flexemg, laval_myo, unibo, meta, emg_epn_612, grabmyo, emg2pose, emg2qwerty,
+    putemg, contraction_intensity, myo_readings, myoup, emg_bids, ninapro, hyser, toro_ossaba, ozdemir, fors_emg,
+    capgmyo, csl_hdemg, cemhsey, flexwear_hd,
 )  # fmt: skip
 _SETS: Final[dict[str, DatasetEntry]] = {entry.info.name: entry for module in _MODULES for entry in module.ENTRIES}
 
@@ -48,21 +78,42 @@ def info(name: str) -> DatasetInfo:
 
 
 def open(name: str, root: str | Path) -> DatasetReader:
-    """The reader of a set whose files lie at `root` or up to two levels below it.
+    """The reader of a set whose files lie at `root`, in the folder there that a download makes, or up to two levels below.
 
     Raises:
         AEMGError: unknown name, or nothing there looks like the set.
     """
-    return _entry(name).open(root)
+    entry, home = _entry(name), Path(root).expanduser() / home_of(name)
+    if home.is_dir():
+        try:
+            return entry.open(home)
+        except AEMGError:
+            pass
+    return entry.open(root)
 
 
 def origins(name: str) -> tuple[Origin, ...]:
-    """Where the files of a set are published; empty where that is not known.
+    """Where the files of a set are published, the best place first; empty where that is not known.
 
     Raises:
         AEMGError: unknown name.
     """
     return _entry(name).origins
+
+
+def home_of(name: str) -> str:
+    """The folder that a download of a set makes: its name, or that of the first known set that is published with it.
+
+    Raises:
+        AEMGError: unknown name.
+    """
+    places = _places(name)
+    return next((other for other in names() if places & _places(other)), name)
+
+
+def _places(name: str) -> set[tuple[str, str]]:
+    parts = (part for origin in origins(name) for part in (origin, *origin.more))
+    return {(part.host, part.at) for part in parts if part.host != "form"}
 
 
 def _entry(name: str) -> DatasetEntry:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -68,12 +68,26 @@ class DatasetReader:
         root: the folder in which the set's own layout was found.
         sources: names of what is read at once (a file or a small group of files), sorted, relative to `root`.
         read_source: (root, source) -> its recordings; a module-level function, so that workers can be sent it.
+        source_bytes: (root, source) -> its native size, where that is not the size of the file or folder it names.
     """
 
     info: DatasetInfo
     root: Path
     sources: tuple[str, ...]
     read_source: Callable[[Path, str], list[Recording]]
+    source_bytes: Callable[[Path, str], int] | None = None
+
+    def part(self, sources: tuple[str, ...]) -> DatasetReader:
+        """The same set, some of its sources only."""
+        return replace(self, sources=sources)
+
+    def size_of(self, source: str) -> int:
+        """Native bytes of a source; 0 where they are not known."""
+        if self.source_bytes is not None:
+            return self.source_bytes(self.root, source)
+        path = self.root / source
+        files = path.rglob("*") if path.is_dir() else [path]
+        return sum(file.stat().st_size for file in files if file.is_file())
 
     def read(self, source: str) -> list[Recording]:
         """The recordings of one source.
@@ -93,15 +107,19 @@ class DatasetReader:
 
 @dataclass(frozen=True)
 class Origin:
-    """One place where files of a set are published.
+    """One place where the files of a set are published.
 
     Args:
         host: "zenodo", "physionet", "dataverse", "figshare", "mendeley", "huggingface", "github", "url" for a plain address,
             or "form" where a person has to ask first.
-        at: on that host: record number, project/version, DOI, data set key, owner/name@revision, or the address.
+        at: on that host: record number, project/version, DOI (of Harvard's Dataverse), article number, key/version,
+            owner/name@revision (of the last two hosts with a name), or the address.
         size_gb: of what is to be fetched, roughly; None if not known.
-        files: names or patterns of the files that are needed, of those that the host lists; empty for all.
+        files: patterns of the files that are needed, of those that the host lists, with "*" also for "/"; empty for all. Of a
+            plain address, which lists nothing: the names of the files below it; empty where it is the file itself.
         steps: what a person has to do, one sentence each, where `host` is "form".
+        packed: whether the reader reads the archives as they are, so that they are not to be unpacked.
+        more: the places of the other files, where this one has not all.
     """
 
     host: Literal[
@@ -111,11 +129,13 @@ class Origin:
     size_gb: float | None = None
     files: tuple[str, ...] = ()
     steps: tuple[str, ...] = ()
+    packed: bool = False
+    more: tuple[Origin, ...] = ()
 
 
 @dataclass(frozen=True)
 class DatasetEntry:
-    """A set as the list of known ones holds it: its card, how to open it at a place on disk, where its files are."""
+    """A set as the list of known ones holds it: its card, how to open it, and where its files are, the best place first."""
 
     info: DatasetInfo
     open: Callable[[str | Path], DatasetReader]

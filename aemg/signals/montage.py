@@ -3,7 +3,7 @@
 Angles are anatomical, in degrees: 0 over the subcutaneous border of the ulna, growing through the volar side
 (flexors, about 90) to the radius (about 180) and back over the dorsal side (extensors, about 270). This
 definition is the same for both arms; a band whose order runs the other way, or that is worn on the other arm with the
-same order, is *mirrored* with respect to it. Positions run from 0 (elbow) to 1 (wrist).
+same order, is *mirrored* with respect to it. Positions run from 0 (elbow) to 1 (wrist), and below 0 on the upper arm.
 """
 
 from __future__ import annotations

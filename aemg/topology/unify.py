@@ -50,6 +50,7 @@ def slot_weights(montage: Montage) -> tuple[NDArray[np.float64], NDArray[np.bool
             columns.append((distance <= SLOT_DEG / 2 + 1e-9).astype(float))  # both slots where it lies between two
         else:
             columns.append(np.maximum(0.0, 1.0 - distance / max(group.spacing_deg, SLOT_DEG)))
+        columns[-1][:, [e.position < 0 for e in group.electrodes]] = 0.0  # the upper arm is no part of the forearm
     weights = np.concatenate(columns, axis=1)
     weights[weights < 1e-9] = 0.0
     mask = weights.sum(axis=1) >= _COVERED

@@ -12,19 +12,16 @@ import signal
 import subprocess
 import sys
 import tarfile
-import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from web_site import Site, serving
 
-from aemg.datasets import download as module
-from aemg.datasets.download import Plan, download, plan_download
-from aemg.datasets.transfer import Patience, UnreachableError, fetch, look
-from aemg.datasets.unpack import missing_bytes, unpack
+from aemg.datasets.download import Patience, Plan, UnreachableError, download, plan_download
+from aemg.datasets.download.meta import HOST
+from aemg.datasets.download.transfer import fetch, look
 from aemg.errors import AEMGError, DataFileError
 
 REPOSITORY = Path(__file__).parents[2]
@@ -48,85 +45,11 @@ def tar_of(files: dict[str, bytes], folder: str = "wrist/") -> bytes:
     return made.getvalue()
 
 
-@dataclass
-class Site:
-    """What the server has, and how it misbehaves."""
-
-    files: dict[str, bytes] = field(default_factory=dict)
-    headers: dict[str, str] = field(default_factory=dict)  # sent with every file
-    tags: bool = True
-    break_after: list[int] = field(default_factory=list)  # body bytes of the coming answers, one number an answer
-    states: list[int] = field(default_factory=list)  # of the coming answers, before any content
-    blind_to_ranges: bool = False
-    pause_s: float = 0.0  # between blocks of 64 KiB
-    asked: list[tuple[str, str, str | None]] = field(default_factory=list)  # method, path, Range
-    url: str = ""
-
-    def tag(self, path: str) -> str:
-        return f'"{hashlib.md5(self.files[path]).hexdigest()}"'
-
-
 @pytest.fixture
 def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     monkeypatch.setenv("no_proxy", "127.0.0.1")
-    made = Site()
-
-    class Handler(BaseHTTPRequestHandler):
-        server_version = "AmazonS3"
-
-        def version_string(self) -> str:
-            return "AmazonS3"
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-        def do_HEAD(self) -> None:
-            self.answer(body=False)
-
-        def do_GET(self) -> None:
-            self.answer(body=True)
-
-        def answer(self, body: bool) -> None:
-            wanted = self.headers.get("Range")
-            made.asked.append((self.command, self.path, wanted))
-            if body and made.states:
-                self.send_error(made.states.pop(0))
-                return
-            if self.path not in made.files:
-                self.send_error(404)
-                return
-            content, start = made.files[self.path], 0
-            unchanged = self.headers.get("If-Range") in (None, made.tag(self.path))
-            if wanted and unchanged and not made.blind_to_ranges:
-                start = int(wanted.removeprefix("bytes=").rstrip("-"))
-                if start >= len(content):
-                    self.send_error(416)
-                    return
-                self.send_response(206)
-                self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
-            else:
-                self.send_response(200)
-            self.send_header("Content-Length", str(len(content) - start))
-            if made.tags:
-                self.send_header("ETag", made.tag(self.path))
-            for name, value in made.headers.items():
-                self.send_header(name, value)
-            self.end_headers()
-            if body:
-                stop = start + made.break_after.pop(0) if made.break_after else len(content)
-                for first in range(start, min(stop, len(content)), 65536):
-                    self.wfile.write(content[first : min(first + 65536, stop)])
-                    self.wfile.flush()
-                    time.sleep(made.pause_s)
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        server.handle_error = lambda *_: None  # a client that goes away is part of the test
-        made.url = f"http://127.0.0.1:{server.server_address[1]}"
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
+    with serving() as made:
         yield made
-        server.shutdown()
-        thread.join()
 
 
 @pytest.fixture
@@ -224,91 +147,8 @@ def test_only_http_is_spoken(url: str) -> None:
 def test_a_proxy_is_used(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     site.files["http://far.invalid/a"] = b"content"
     monkeypatch.setenv("http_proxy", site.url)
-    monkeypatch.setattr("urllib.request._opener", None)  # what it knows of proxies is kept for the process otherwise
     fetch("http://far.invalid/a", tmp_path / "a", silent, QUICK)
     assert (tmp_path / "a").read_bytes() == b"content"
-
-
-# archives
-
-
-def archive_with(tmp_path: Path, member: tarfile.TarInfo, content: bytes = b"") -> Path:
-    path = tmp_path / "a.tar"
-    with tarfile.open(path, "w") as tar:
-        good = tarfile.TarInfo("fine.hdf5")
-        good.size = 4
-        tar.addfile(good, io.BytesIO(b"good"))
-        member.size = len(content)
-        tar.addfile(member, io.BytesIO(content))
-    return path
-
-
-def odd_member(name: str, kind: bytes = tarfile.REGTYPE, link: str = "") -> tarfile.TarInfo:
-    member = tarfile.TarInfo(name)
-    member.type, member.linkname = kind, link
-    return member
-
-
-@pytest.mark.parametrize(
-    ("member", "message"),
-    [
-        (odd_member("../out.hdf5"), "below the archive's own root"),
-        (odd_member("a/../../out.hdf5"), "below the archive's own root"),
-        (odd_member("/out.hdf5"), "below the archive's own root"),
-        (odd_member("C:/out.hdf5"), "below the archive's own root"),
-        (odd_member("..\\out.hdf5"), "below the archive's own root"),
-        (odd_member("a\nb.hdf5"), "below the archive's own root"),
-        (odd_member("."), "below the archive's own root"),
-        (odd_member("../folder", tarfile.DIRTYPE), "below the archive's own root"),
-        (odd_member("link", tarfile.SYMTYPE, "/etc/passwd"), "a link"),
-        (odd_member("link", tarfile.LNKTYPE, "fine.hdf5"), "a link"),
-        (odd_member("pipe", tarfile.FIFOTYPE), "a device or pipe"),
-        (odd_member("null", tarfile.CHRTYPE), "a device or pipe"),
-        (odd_member("other/fine.hdf5"), "every file name once"),
-    ],
-)  # fmt: skip
-def test_an_archive_that_reaches_out_is_refused_whole(tmp_path: Path, member: tarfile.TarInfo, message: str) -> None:
-    archive = archive_with(tmp_path, member)
-    with pytest.raises(DataFileError, match=message):
-        unpack(archive, tmp_path / "into" / "here", silent)
-    assert {p.name for p in tmp_path.rglob("*")} == {"a.tar", "into", "here"}
-
-
-def test_a_link_in_the_folder_is_replaced_and_not_followed(tmp_path: Path) -> None:
-    (tmp_path / "here").mkdir()
-    (tmp_path / "precious").write_text("kept")
-    (tmp_path / "here" / "fine.hdf5").symlink_to(tmp_path / "precious")
-    (tmp_path / "here" / "fine.hdf5.partial").symlink_to(tmp_path / "precious")
-    unpack(archive_with(tmp_path, odd_member("b.hdf5"), b"b"), tmp_path / "here", silent)
-    assert (tmp_path / "precious").read_text() == "kept" and (tmp_path / "here" / "fine.hdf5").read_bytes() == b"good"
-
-
-def test_hidden_files_stay_in_the_archive(tmp_path: Path) -> None:
-    assert unpack(archive_with(tmp_path, odd_member("wrist/._fine.hdf5"), b"x"), tmp_path / "x", silent) == {"fine.hdf5": 4}
-
-
-def test_unpacking_goes_on_and_leaves_alone_what_is_there(tmp_path: Path) -> None:
-    archive, into = tmp_path / "a.tar", tmp_path / "into"
-    archive.write_bytes(tar_of(FILES))
-    first, second, third = FILES
-    assert missing_bytes(archive, into) == sum(map(len, FILES.values()))
-    assert unpack(archive, into, silent) == {name: len(content) for name, content in FILES.items()}
-    untouched = (into / first).stat().st_ino
-    (into / second).write_bytes(b"x" * len(FILES[second]))  # same size, other time: not the archive's
-    (into / third).unlink()
-    (into / f"{third}.partial").write_bytes(b"half")
-    assert missing_bytes(archive, into) == len(FILES[second]) + len(FILES[third])
-    unpack(archive, into, silent)
-    assert {p.name: p.read_bytes() for p in into.iterdir()} == FILES
-    assert (into / first).stat().st_ino == untouched
-    assert missing_bytes(archive, into) == 0
-
-
-@pytest.mark.parametrize("content", [b"", b"<html>log in first</html>" * 100, tar_of(FILES)[:-400_000], tar_of({})])
-def test_no_whole_archive(tmp_path: Path, content: bytes) -> None:
-    (tmp_path / "a.tar").write_bytes(content)
-    with pytest.raises(DataFileError, match=r"a\.tar: expected"):
-        unpack(tmp_path / "a.tar", tmp_path / "into", silent)
 
 
 # a set
@@ -319,7 +159,8 @@ def test_a_subset_lies_flat_beside_its_table(wrist: Site, tmp_path: Path) -> Non
     assert files == sorted([tmp_path / "wrist_corpus.csv", *(tmp_path / name for name in FILES)])
     assert all((tmp_path / name).read_bytes() == content for name, content in FILES.items())
     assert not list(tmp_path.glob("*.tar")) and not list(tmp_path.glob("*.partial*"))
-    record = json.loads((tmp_path / "wrist_small_subset.tar.json").read_text())
+    _, record = map(json.loads, (tmp_path / "meta-wrist.download.jsonl").read_text().splitlines()[-2:])
+    assert record["path"] == "wrist_small_subset.tar" and record["files"] == {n: len(c) for n, c in FILES.items()}
     assert record["sha256"] == hashlib.sha256(wrist.files["/data/wrist/small_subset.tar"]).hexdigest()
     wrist.asked = []
     assert planned(wrist, tmp_path).ready and loaded(wrist, tmp_path) == files and not gets(wrist)
@@ -335,10 +176,10 @@ def test_checkpoints_lie_apart(wrist: Site, tmp_path: Path) -> None:
 
 def test_the_full_set_is_the_default(wrist: Site, tmp_path: Path) -> None:
     plan = plan_download("meta-wrist", tmp_path, mirror=f"{wrist.url}/", patience=QUICK)
-    assert [item.url.removeprefix(wrist.url) for item in plan.items] == [
+    assert [item.file.url.removeprefix(wrist.url) for item in plan.items] == [
         "/data/wrist/wrist_corpus.csv", "/data/wrist/full_data.tar",
     ]  # fmt: skip
-    assert module.HOST.startswith("https://") and not tmp_path.joinpath("wrist_corpus.csv").exists()
+    assert HOST.startswith("https://") and not tmp_path.joinpath("wrist_corpus.csv").exists()
 
 
 def test_a_kept_archive_is_checked_again(wrist: Site, tmp_path: Path) -> None:
@@ -353,7 +194,7 @@ def test_a_kept_archive_is_checked_again(wrist: Site, tmp_path: Path) -> None:
 
 def test_the_servers_md5_is_held_against_the_content(wrist: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Site, "tag", lambda self, path: f'"{"0" * 32}"')
-    with pytest.raises(DataFileError, match=f"expected md5 {'0' * 32} as the server states"):
+    with pytest.raises(DataFileError, match=f"expected md5 {'0' * 32} as the host states"):
         loaded(wrist, tmp_path)
     monkeypatch.setattr(Site, "tag", lambda self, path: f'"{"0" * 32}-17"')  # of seventeen parts: no md5 of the content
     loaded(wrist, tmp_path / "other")
@@ -376,7 +217,7 @@ def test_missing_files_and_new_versions_are_fetched(wrist: Site, tmp_path: Path)
 
 def test_a_login_page_is_no_table(wrist: Site, tmp_path: Path) -> None:
     wrist.files["/data/wrist/wrist_corpus.csv"] = b"<html>log in first</html>"
-    with pytest.raises(DataFileError, match=r"wrist_corpus\.csv: expected a table with columns dataset, start"):
+    with pytest.raises(DataFileError, match=r"wrist_corpus\.csv: expected data, found a web page"):
         loaded(wrist, tmp_path)
 
 
@@ -410,7 +251,7 @@ def test_a_file_placed_by_hand_must_be_whole(wrist: Site, tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("name", ["wrist", "meta-pose"])
 def test_unknown_names(tmp_path: Path, name: str) -> None:
-    with pytest.raises(AEMGError, match=f"'{name}' cannot be downloaded; what can: meta-gestures, meta-handwriting, meta-wrist"):
+    with pytest.raises(AEMGError, match=f"unknown data set '{name}'; known: .*meta-gestures, meta-handwriting, meta-wrist"):
         plan_download(name, tmp_path)
 
 
@@ -437,7 +278,7 @@ def test_the_command_shows_what_it_will_do(
     said = capsys.readouterr()
     assert "--yes" in said.err and said.err.count("\n") == 1
     size = f"{len(wrist.files['/data/wrist/small_subset.tar']) / 1e3:.1f} kB"
-    assert all(expected in said.out for expected in ("small_subset.tar", size, "CC BY-NC 4.0", " GB free"))
+    assert all(expected in said.out for expected in ("small_subset.tar", size, "CC-BY-NC-4.0", " GB free"))
     assert not gets(wrist) and not (tmp_path / "data").exists()
     assert main(typed(wrist, tmp_path / "data", "--yes")) == 0
     assert "meta-wrist: 4 files ready" in capsys.readouterr().out

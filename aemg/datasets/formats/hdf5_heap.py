@@ -21,22 +21,30 @@ _MARK: Final = b"GCOL\x01\0\0\0"
 _HEAD_BYTES: Final = 16  # of a heap and of an object in it
 
 
-def check_heaps(path: Path, skip: tuple[int, int] = (0, 0)) -> None:
+def check_heaps(path: Path, skip: tuple[int, int] = (0, 0), content: bytes | None = None) -> None:
     """Looks over every global heap of a file.
 
     Args:
         skip: the bytes [start, stop) that hold samples, which are not searched for heaps.
+        content: the file's bytes, where they are at hand; `path` is then only for messages.
 
     Raises:
         DataFileError: a heap does not hold together.
     """
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        for start, stop in ((0, skip[0]), (skip[1], len(content))):
-            at = content.find(_MARK, start, stop)
-            while at >= 0:
-                for _ in _objects(path, content, at):
-                    pass
-                at = content.find(_MARK, at + 1, stop)
+    if content is not None:
+        _check(path, content, skip)
+        return
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
+        _check(path, mapped, skip)
+
+
+def _check(path: Path, content: mmap.mmap | bytes, skip: tuple[int, int]) -> None:
+    for start, stop in ((0, skip[0]), (skip[1], len(content))):
+        at = content.find(_MARK, start, stop)
+        while at >= 0:
+            for _ in _objects(path, content, at):
+                pass
+            at = content.find(_MARK, at + 1, stop)
 
 
 def first_row_bytes(path: Path, dataset: h5py.Dataset) -> bytes:
@@ -57,7 +65,7 @@ def first_row_bytes(path: Path, dataset: h5py.Dataset) -> bytes:
     raise DataFileError(path, f"{length} bytes of {dataset.name} at byte {heap}", "others")
 
 
-def _objects(path: Path, content: mmap.mmap, heap: int) -> Iterator[tuple[int, int, int]]:
+def _objects(path: Path, content: mmap.mmap | bytes, heap: int) -> Iterator[tuple[int, int, int]]:
     """Number, place and size of the objects of a heap; what is left free counts as the object 0, its head included."""
     size = struct.unpack_from("<Q", content, heap + 8)[0] if heap + _HEAD_BYTES <= len(content) else 0
     left = size - _HEAD_BYTES

@@ -6,12 +6,15 @@ variables asked for, so the few kinds of element that the sets hold are read her
 
 from __future__ import annotations
 
+import io
 import math
 import struct
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +27,13 @@ _ARRAYS: Final = {
 }
 _CELL, _STRUCT, _CHAR = 1, 2, 4
 _MATRIX, _COMPRESSED = 14, 15
+_HEAD_BYTES: Final = 128
+_HEADER_BYTES: Final = 512  # more than flags, shape and name of a variable take
+_BLOCK_BYTES: Final = 1 << 20
 _LARGEST: Final = 1 << 30
+_MOST_PARTS: Final = 1 << 16
+_MOST_PACKED: Final = 50  # recordings shrink threefold
+_ANYWAY_BYTES: Final = 64 << 20
 _Element = tuple[int, memoryview]
 
 
@@ -71,60 +80,147 @@ class Record:
         return strings
 
 
+class Mat5File:
+    """A MATLAB v5 file: its variables are found without being decoded, and decoded one by one when asked for.
+
+    What is asked for is held in memory once, as the file stores it; a compressed variable may be no larger than its
+    compressed bytes make likely, whatever it says of itself.
+
+    Args:
+        path: for messages.
+        file: its bytes, open for reading.
+
+    Raises:
+        DataFileError: not a whole MATLAB v5 file.
+    """
+
+    def __init__(self, path: Path, file: BinaryIO) -> None:
+        self._path, self._file = path, file
+        size = file.seek(0, io.SEEK_END)
+        order = {b"IM": "<", b"MI": ">"}.get(self._read(126, 2))
+        if order is None:
+            raise DataFileError(path, "a MATLAB v5 file", "another header")
+        self._order = order
+        self._parts: dict[str, tuple[int, int, int]] = {}  # kind, first byte and size of every variable
+        at = _HEAD_BYTES
+        while at < size:
+            kind, start, length = _tag(path, order, self._read(at, 8), at, size - at)
+            if kind == _COMPRESSED or (kind == _MATRIX and length):
+                self._parts[self._name(kind, start, length)] = (kind, start, length)
+                if len(self._parts) > _MOST_PARTS:
+                    raise DataFileError(path, f"at most {_MOST_PARTS} variables", "more")
+            at = max(at + 8, start + length + (0 if kind == _COMPRESSED else -length % 8))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The variables, in the file's order."""
+        return tuple(name for name in self._parts if name)
+
+    def get(self, name: str, likely_bytes: int = 0) -> NDArray[Any] | str | Record:
+        """A variable.
+
+        Args:
+            likely_bytes: a size that it may well have, however small it was compressed.
+
+        Raises:
+            DataFileError: there is no such variable, or it is damaged, or of another kind than the sets hold.
+        """
+        if name not in self._parts:
+            raise DataFileError(self._path, f"the variable {name}", f"the variables {', '.join(self._parts)}"[:200])
+        kind, start, length = self._parts[name]
+        body = self._inflated(start, length, likely_bytes) if kind == _COMPRESSED else self._read(start, length)
+        return _value(self._path, self._order, memoryview(body))
+
+    def _read(self, start: int, length: int) -> bytes:
+        self._file.seek(start)
+        return self._file.read(length)
+
+    def _name(self, kind: int, start: int, length: int) -> str:
+        """Name of a variable; "" for an element that is none."""
+        head = self._read(start, min(length, 8 * _HEADER_BYTES))
+        if kind == _COMPRESSED:
+            try:
+                head = zlib.decompressobj().decompress(head, _HEADER_BYTES)
+            except zlib.error as error:
+                raise DataFileError(self._path, "a sound compressed element", str(error)) from error
+            if len(head) < 8 or struct.unpack_from(f"{self._order}I", head)[0] != _MATRIX:
+                return ""
+            head = head[8:]
+        parts = list(islice(_elements(self._path, self._order, memoryview(head)), 3))
+        return _text(parts[2]) if len(parts) == 3 else ""
+
+    def _inflated(self, start: int, length: int, likely_bytes: int) -> bytearray:
+        """The body of the matrix that a compressed element holds."""
+        most = min(_LARGEST, max(_ANYWAY_BYTES, _MOST_PACKED * length, likely_bytes))
+        inflater, tag = zlib.decompressobj(), b""
+        body, filled = bytearray(), 0
+        try:
+            for at in range(start, start + length, _BLOCK_BYTES):
+                block = self._read(at, min(_BLOCK_BYTES, start + length - at))
+                if len(tag) < 8:
+                    tag += inflater.decompress(block, 8 - len(tag))
+                    block = inflater.unconsumed_tail
+                    if len(tag) < 8:
+                        continue
+                    size = struct.unpack(f"{self._order}II", tag)[1]
+                    if size > most:
+                        raise DataFileError(self._path, "a variable of likely size", f"{size} bytes in {length}")
+                    body = bytearray(size)
+                while filled < len(body):
+                    piece = inflater.decompress(block, min(_BLOCK_BYTES, len(body) - filled))
+                    block = inflater.unconsumed_tail
+                    if not piece and not block:
+                        break
+                    body[filled : filled + len(piece)] = piece
+                    filled += len(piece)
+                inflater.decompress(block, 8)
+        except (zlib.error, MemoryError) as error:
+            raise DataFileError(self._path, "a sound compressed element", str(error)) from error
+        if not inflater.eof or filled < len(body) or len(tag) < 8:
+            raise DataFileError(self._path, "a whole compressed element", "a cut one, or one longer than it says")
+        return body
+
+
 def parse_mat(path: Path, data: bytes, *names: str) -> dict[str, NDArray[Any] | str | Record]:
     """The named variables of a MATLAB v5 file.
 
     Raises:
         DataFileError: not a whole MATLAB v5 file, or one of the variables is missing.
     """
-    order = {b"IM": "<", b"MI": ">"}.get(data[126:128])
-    if order is None:
-        raise DataFileError(path, "a MATLAB v5 file", "another header")
-    found = {}
-    for kind, body in _elements(path, order, memoryview(data)[128:]):
-        if kind == _COMPRESSED:
-            ((kind, body),) = _elements(path, order, _inflated(path, body))[:1] or [(0, body)]
-        if kind == _MATRIX and len(body):
-            name = _header(path, order, body)[2]
-            if name in names:
-                found[name] = _value(path, order, body)
-    missing = [name for name in names if name not in found]
+    file = Mat5File(path, io.BytesIO(data))
+    missing = [name for name in names if name not in file.names]
     if missing:
         raise DataFileError(path, f"the variables {', '.join(names)}", f"no {', '.join(missing)}")
-    return found
+    return {name: file.get(name) for name in names}
 
 
-def _elements(path: Path, order: str, data: memoryview) -> list[_Element]:
-    """Type and body of every data element, which must end where the data ends."""
-    found, at = [], 0
+def _tag(path: Path, order: str, tag: bytes | memoryview, at: int, room: int) -> tuple[int, int, int]:
+    """Kind, first byte and size of the data element whose tag starts at `at`, `room` bytes before the end of the data."""
+    if len(tag) < 8:
+        raise DataFileError(path, "whole MATLAB elements", "a cut tag")
+    kind, size = struct.unpack_from(f"{order}II", tag)
+    if kind >> 16:  # a small element keeps both in the first four bytes and its body in the next four
+        kind, size, start, largest = kind & 0xFFFF, kind >> 16, at + 4, 4
+    else:
+        start, largest = at + 8, room - 8
+    if size > largest:
+        raise DataFileError(path, f"a MATLAB element of {size} bytes", f"{largest} bytes: cut or damaged")
+    return kind, start, size
+
+
+def _elements(path: Path, order: str, data: memoryview) -> Iterator[_Element]:
+    """Type and body of every data element, which must end where the data ends; found as they are asked for."""
+    at = 0
     while at < len(data):
-        if len(data) - at < 8:
-            raise DataFileError(path, "whole MATLAB elements", "a cut tag")
-        kind, size = struct.unpack_from(f"{order}II", data, at)
-        start = at + 8
-        if kind >> 16:  # a small element keeps both in the first four bytes and its body in the next four
-            kind, size, start = kind & 0xFFFF, kind >> 16, at + 4
-        if start + size > len(data) or (start == at + 4 and size > 4):
-            raise DataFileError(path, f"a MATLAB element of {size} bytes", f"{len(data) - start} bytes: cut or damaged")
-        found.append((kind, data[start : start + size]))
-        at = at + 8 if start == at + 4 else start + size + (0 if kind == _COMPRESSED else -size % 8)
-    return found
+        kind, start, size = _tag(path, order, data[at : at + 8], at, len(data) - at)
+        yield kind, data[start : start + size]
+        at = max(at + 8, start + size + -size % 8) if start == at + 8 else at + 8
 
 
-def _inflated(path: Path, body: memoryview) -> memoryview:
-    inflater = zlib.decompressobj()
-    try:
-        content = inflater.decompress(body, _LARGEST)
-    except (zlib.error, MemoryError) as error:
-        raise DataFileError(path, "a sound compressed element", str(error)) from error
-    if not inflater.eof:
-        raise DataFileError(path, "a whole compressed element", "a cut or far too large one")
-    return memoryview(content)
-
-
-def _header(path: Path, order: str, body: memoryview) -> tuple[int, tuple[int, ...], str, list[_Element]]:
+def _header(path: Path, order: str, body: memoryview) -> tuple[int, tuple[int, ...], str, Iterator[_Element]]:
     """Class, shape, name and the further elements of a matrix."""
-    parts = _elements(path, order, body)
+    further = _elements(path, order, body)
+    parts = list(islice(further, 3))
     if len(parts) < 3:
         raise DataFileError(path, "a MATLAB array with flags, shape and name", f"{len(parts)} elements")
     flags, shape = _stored(path, order, parts[0]), _stored(path, order, parts[1])
@@ -132,20 +228,29 @@ def _header(path: Path, order: str, body: memoryview) -> tuple[int, tuple[int, .
         raise DataFileError(path, "a MATLAB array with flags and shape", "damaged ones")
     if int(flags[0]) & 0x800:
         raise DataFileError(path, "real numbers", "complex ones")
-    name = bytes(parts[2][1]).rstrip(b"\0").decode("latin-1")
-    return int(flags[0]) & 0xFF, tuple(shape.tolist()), name, parts[3:]
+    return int(flags[0]) & 0xFF, tuple(shape.tolist()), _text(parts[2]), further
+
+
+def _text(element: _Element) -> str:
+    return bytes(element[1]).rstrip(b"\0").decode("latin-1")
 
 
 def _value(path: Path, order: str, body: memoryview) -> NDArray[Any] | str | Record:
     if not len(body):
         return np.zeros((0, 0))
-    kind, shape, _, parts = _header(path, order, body)
+    kind, shape, _, further = _header(path, order, body)
+    parts = list(islice(further, _MOST_PARTS + 1))
+    if len(parts) > _MOST_PARTS:
+        raise DataFileError(path, f"at most {_MOST_PARTS} parts of a variable", "more")
     if kind in _ARRAYS and len(parts) == 1:
         values = _stored(path, order, parts[0])
         if values.size != math.prod(shape):
             raise DataFileError(path, f"{math.prod(shape)} numbers", f"{values.size}")
         wanted = np.dtype(order + _ARRAYS[kind])
-        return values.reshape(shape, order="F").astype(wanted if np.can_cast(values.dtype, wanted) else values.dtype)
+        if values.size * wanted.itemsize > _LARGEST:
+            raise DataFileError(path, f"an array of at most {_LARGEST} bytes", f"{values.size * wanted.itemsize}")
+        dtype = wanted if np.can_cast(values.dtype, wanted) else values.dtype
+        return values.reshape(shape, order="F").astype(dtype, copy=False)
     if kind == _CHAR and len(parts) <= 1:
         wide = bool(parts) and parts[0][0] in (4, 17)
         encoding = ("utf-16-le" if order == "<" else "utf-16-be") if wide else "utf-8"

@@ -153,6 +153,13 @@ class NeuromotorFile:
             self._times = stamps
         return stamps
 
+    def stamps(self) -> NDArray[np.float64]:
+        """Stamps (n,) of all rows as they are, falling or not finite ones among them."""
+        stamps = np.empty(self.rows)
+        for start, stop, rows in self._blocks(0, self.rows, "time"):
+            stamps[start:stop] = rows
+        return stamps
+
     def rows_between(self, start: float, end: float) -> tuple[int, int]:
         """The rows [a, b) with start <= stamp < end, times in unix seconds."""
         first, stop = np.searchsorted(self.times(), (start, end), side="left")

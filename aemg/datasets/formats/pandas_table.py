@@ -1,8 +1,9 @@
-"""Tables that pandas keeps in HDF5 in its "fixed" format, read without pandas and PyTables, and without running pickles.
+"""Tables that pandas keeps in HDF5, read without pandas and PyTables, and without running pickles.
 
-Columns of one kind share a block. Numbers lie in a plain array; strings are a pickled object array in the first row of
-a variable-length array of bytes. Such a pickle is taken apart here, never run: only the operations that write an object
-array are let through, and what it names is replaced by inert parts, from which shape and strings are then read.
+Columns of one kind share a block. In the "table" format the blocks are fields of one array of rows. In the "fixed" format
+numbers lie in a plain array; strings are a pickled object array in the first row of a variable-length array of bytes. Such
+a pickle is taken apart here, never run: only the operations that write an object array are let through, and what it names
+is replaced by inert parts, from which shape and strings are then read.
 """
 
 from __future__ import annotations
@@ -41,6 +42,10 @@ _OPERATIONS: Final = {
     "BININT", "BININT1", "BININT2", "BINFLOAT", "BINUNICODE", "SHORT_BINUNICODE", "BINBYTES", "SHORT_BINBYTES",
     "EMPTY_TUPLE", "TUPLE", "TUPLE1", "TUPLE2", "TUPLE3", "EMPTY_LIST", "APPEND", "APPENDS",
     "BINPUT", "LONG_BINPUT", "BINGET", "LONG_BINGET", "MEMOIZE",
+}  # fmt: skip
+_NAMES: Final = {"STRING", "UNICODE", "SHORT_BINUNICODE", "BINUNICODE"}
+_LIST: Final = {
+    "PROTO", "FRAME", "STOP", "MARK", "LIST", "EMPTY_LIST", "APPEND", "APPENDS", "PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE",
 }  # fmt: skip
 
 
@@ -110,17 +115,50 @@ def _values(file: Path, group: h5py.Group, name: str) -> NDArray[Any]:
     return np.asarray(member[()])
 
 
-def attribute(owner: h5py.HLObject, name: str) -> int | str | None:
-    """An attribute that is one whole number or a text; None where there is none, or of another kind."""
+def attribute(owner: h5py.HLObject, name: str) -> int | float | str | None:
+    """An attribute that is one number or a text; None where there is none, or of another kind."""
     if name not in owner.attrs:
         return None
-    dtype = owner.attrs.get_id(name).dtype
-    if dtype.kind not in "iuS" and h5py.check_string_dtype(dtype) is None:
+    stored = owner.attrs.get_id(name)
+    if stored.shape != () or (stored.dtype.kind not in "iufS" and h5py.check_string_dtype(stored.dtype) is None):
         return None
     value = owner.attrs[name]
     if isinstance(value, bytes | str):
         return _text(value)
-    return int(value) if np.ndim(value) == 0 and not isinstance(value, h5py.Empty) else None
+    return float(value) if stored.dtype.kind == "f" else int(value)
+
+
+def table_columns(file: Path, table: h5py.Dataset) -> dict[str, tuple[str, int]]:
+    """Field and place in it of every column of a frame in pandas' "table" format, whose fields hold several columns each.
+
+    Raises:
+        DataFileError: a field's names are not told, or not as many as it has columns.
+    """
+    places: dict[str, tuple[str, int]] = {}
+    for field in [name for name in table.dtype.names or () if name.startswith("values_block_")]:
+        kind = attribute(table, f"{field}_kind")
+        if not isinstance(kind, str):
+            raise DataFileError(file, f"the names of the columns in {field}", "none")
+        names, width = pickled_names(file, kind.encode()), math.prod(table.dtype[field].shape)
+        if len(names) != width:
+            raise DataFileError(file, f"{width} names of columns in {field}", f"{len(names)}")
+        places.update({name: (field, at) for at, name in enumerate(names)})
+    return places
+
+
+def pickled_names(file: Path, data: bytes) -> list[str]:
+    """The texts of a pickled list of texts, of which nothing is run; of Python 2 or 3.
+
+    Raises:
+        DataFileError: damaged, or the pickle holds or does anything else.
+    """
+    try:
+        operations = list(pickletools.genops(data))
+    except Exception as error:  # a damaged pickle may raise anything
+        raise DataFileError(file, "a pickled list of names", f"one with {error}"[:200]) from error
+    if strange := [operation.name for operation, _, _ in operations if operation.name not in _NAMES | _LIST]:
+        raise DataFileError(file, "a pickled list of names", f"one with the operation {strange[0]}")
+    return [str(name) for operation, name, _ in operations if operation.name in _NAMES]
 
 
 def _column(file: Path, values: NDArray[Any]) -> Column:

@@ -133,5 +133,5 @@ def _electrode_columns(root: Path) -> NDArray[np.intp]:
     return placed.T.ravel().astype(np.intp) - 1
 
 
-ORIGIN: Final = Origin("github", "a-moin/flexemg@8ce40c5", files=("data/*",))
+ORIGIN: Final = Origin("github", "a-moin/flexemg@8ce40c5", files=("data/*", "arraymap.mat"))
 ENTRIES: Final = (DatasetEntry(INFO, open_set, (ORIGIN,)),)

@@ -97,5 +97,5 @@ def _read_file(root: Path, path: Path, subject: str, block: int, index: int) -> 
     )
 
 
-ORIGIN: Final = Origin("github", "UlysseCoteAllard/MyoArmbandDataset@4de3efe")
+ORIGIN: Final = Origin("github", "UlysseCoteAllard/MyoArmbandDataset@4de3efe", files=("*/classe_*.dat",))
 ENTRIES: Final = (DatasetEntry(INFO, open_set, (ORIGIN,)),)

@@ -103,5 +103,5 @@ def _intervals(path: Path, codes: NDArray[Any], first_trial: int) -> tuple[Inter
     return tuple(found)
 
 
-ORIGIN: Final = Origin("github", "pulp-bio/unibo-inail-semg-dataset@5a9d62e", files=("data/*",))
+ORIGIN: Final = Origin("github", "pulp-bio/unibo-inail-semg-dataset@5a9d62e", files=("data/*.mat",))
 ENTRIES: Final = (DatasetEntry(INFO, open_set, (ORIGIN,)),)
