@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import multiprocessing
 import pickle
-import signal
-import subprocess
-import sys
-import textwrap
 import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from types import SimpleNamespace
 
-import h5py
 import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from tiny_set import INFO, recording, write, write_native
 
-from aemg.corpus import Corpus, CorpusWriter, codes, prepare, verify, writer
-from aemg.datasets.base import DatasetInfo, DatasetReader
+from aemg.corpus import Corpus, CorpusWriter, codes, prepare, writer
+from aemg.datasets.base import DatasetReader
 from aemg.errors import AEMGError, DataFileError
 from aemg.signals import (
     Electrode,
@@ -34,38 +28,9 @@ from aemg.signals import (
     Provenance,
     Recording,
     Target,
-    ring,
 )
 
-INFO = DatasetInfo(
-    name="tiny", title="Tiny", subjects=2, channels=3, rate_hz=200.0, unit="V", kind="raw", labels=("rest", "fist"),
-    device="none", montage="ring", licence="CC0-1.0", permissive=True, citation="none", homepage="none",
-)
-STEP = np.float32(3.05e-6)
 LARGEST = float(np.finfo(np.float32).max)
-
-
-def recording(
-    seed: int = 0, *, channels: int = 3, samples: int = 1000, form: str = "counts", subject: str = "1"
-) -> Recording:
-    rng = np.random.default_rng(seed)
-    counts = rng.integers(-200, 200, (channels, samples)).astype(np.float32)
-    signal = {
-        "counts": counts * STEP,
-        "palette": np.float32(1) / (np.abs(counts) % 40 + 3),
-        "floats": rng.normal(size=(channels, samples)).astype(np.float32),
-    }[form]
-    return Recording(
-        signal=signal,
-        rate_hz=200.0,
-        montage=ring("tiny", channels),
-        subject=subject,
-        session="a",
-        provenance=Provenance("tiny", f"{seed}.csv", "00", "CC0-1.0"),
-        unit="V",
-        intervals=(Interval(0.0, 1.5, "fist", seed),),
-        events=(Event(0.25, "go"),),
-    )
 
 
 def same(one: Recording, other: Recording) -> bool:
@@ -78,13 +43,6 @@ def same(one: Recording, other: Recording) -> bool:
     ]
     values = [[bits(r.signal), *(bits(t.values) for t in r.targets)] for r in (one, other)]
     return values[0] == values[1] and [str(bare[0])] == [str(bare[1])]
-
-
-def write(path: Path, recordings: list[Recording], **options: object) -> Path:
-    with CorpusWriter(path, INFO, **options) as out:
-        for number, item in enumerate(recordings):
-            out.append([item], source=f"{number}")
-    return path
 
 
 floats32 = hnp.arrays(
@@ -176,6 +134,42 @@ def test_adc_counts_are_found_whatever_their_step(
     assert np.array_equal(codes.decode(coded.codes.T, coded.key), signal)
 
 
+@given(
+    step=st.floats(1e-7, 1e3), zero=st.integers(-(10**6), 10**6), rare=st.integers(1, 997), many=st.integers(1, 60),
+    seed=st.integers(0, 9),
+)  # fmt: skip
+@settings(derandomize=True, max_examples=60, deadline=None)
+def test_a_step_that_a_sample_of_the_values_hides_is_found(
+    step: float, zero: int, rare: int, many: int, seed: int
+) -> None:
+    """Nearly all counts are multiples of `many`; the few others decide."""
+    counts = many * np.random.default_rng(seed).integers(-500, 500, (2, 3000)) + zero
+    counts[:, rare] += 1
+    signal = (counts * step).astype(np.float32)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(codes, "_SAMPLE", 64)
+        patch.setattr(codes, "_SORTED", 500)
+        patch.setattr(codes, "_BLOCK", 1000)
+        sampled = codes.encode(signal)
+        assert sampled is not None and np.array_equal(codes.decode(sampled.codes.T, sampled.key), signal)
+    assert (sampled.key.ndim == 2) >= (codes.encode(signal).key.ndim == 2)  # counts wherever all values give counts
+
+
+@pytest.mark.parametrize("kind", ["floats", "-0.0", "nan", "inf", "beyond 16 bits"])
+def test_long_signals_without_counts_come_back(kind: str, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    signal = rng.integers(-200, 200, (2, 150_000)).astype(np.float32)
+    if kind == "floats":
+        signal += rng.random(signal.shape, dtype=np.float32)
+    elif kind == "beyond 16 bits":
+        signal *= rng.integers(1, 400, signal.shape).astype(np.float32)
+    else:
+        signal[1, 70_001] = float(kind)
+    item = replace(recording(channels=2), signal=signal)
+    corpus = Corpus(write(tmp_path / "tiny.h5", [item]))
+    assert same(corpus.load(0), item)
+
+
 def test_channels_may_have_steps_of_their_own() -> None:
     counts = np.random.default_rng(0).integers(-200, 200, (3, 1000))
     steps = np.array([[1.0], [0.21], [0.037]], np.float32)
@@ -220,148 +214,6 @@ def test_a_folder_of_sets_is_one_corpus(tmp_path: Path) -> None:
         Corpus([tmp_path, tmp_path / "a.h5"])
     with pytest.raises(AEMGError, match="no prepared set"):
         Corpus(empty)
-
-
-# What stops a writer
-
-
-def test_resumed_equals_uninterrupted(tmp_path: Path) -> None:
-    items = [recording(seed, form=form) for seed, form in enumerate(["counts", "palette", "floats", "counts"])]
-    whole = Corpus(write(tmp_path / "whole.h5", items))
-    for number, item in enumerate(items):
-        with pytest.raises(KeyboardInterrupt), CorpusWriter(tmp_path / "parts.h5", INFO) as out:
-            assert out.sources == tuple(f"{n}" for n in range(number))
-            out.append([item], source=f"{number}")
-            raise KeyboardInterrupt
-        assert not (tmp_path / "parts.h5").exists()
-    with CorpusWriter(tmp_path / "parts.h5", INFO):
-        pass
-    parts = Corpus(tmp_path / "parts.h5")
-    assert parts.digests == whole.digests and parts.recordings == whole.recordings
-    whole.close()
-    parts.close()
-    with h5py.File(tmp_path / "whole.h5") as one, h5py.File(tmp_path / "parts.h5") as other:
-        assert all(np.array_equal(one[name][:], other[name][:]) for name in one)
-
-
-KILLED = """
-import sys; sys.path.insert(0, {folder!r})
-from test_corpus import CorpusWriter, INFO, Path, recording
-with CorpusWriter(Path({path!r}), INFO) as out:
-    for number in range(len(out.sources), 100000):
-        out.append([recording(number, samples=5000)], source=str(number))
-        print(number, flush=True)
-"""
-
-
-def test_a_killed_writer_leaves_no_corpus_and_can_be_resumed(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    path = tmp_path / "tiny.h5"
-    script = KILLED.format(folder=str(Path(__file__).parent), path=str(path))
-    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        for line in process.stdout:
-            if int(line) >= 400:
-                break
-        with pytest.raises(AEMGError, match=f"process {process.pid} is writing here"), CorpusWriter(path, INFO):
-            pass
-        process.send_signal(signal.SIGKILL)
-    assert not path.exists()
-    with CorpusWriter(path, INFO) as out:
-        done = len(out.sources)
-    assert done > 0 or "begun anew" in caplog.text
-    corpus = Corpus(path)
-    assert corpus.verify() == [] and len(corpus) == done
-    assert all(same(corpus.load(i), recording(i, samples=5000)) for i in range(0, done, 50))
-
-
-def test_a_damaged_partial_file_is_begun_anew(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    path = tmp_path / "tiny.h5"
-    with pytest.raises(KeyboardInterrupt), CorpusWriter(path, INFO) as out:
-        out.append([recording()], source="0")
-        raise KeyboardInterrupt
-    out.partial.write_bytes(out.partial.read_bytes()[:3000])
-    with CorpusWriter(path, INFO) as out:
-        assert out.sources == ()
-    assert "is of no use, begun anew" in caplog.text
-
-
-def test_a_full_disk_is_told_and_what_was_done_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "tiny.h5"
-    with pytest.raises(AEMGError, match="disk full"), CorpusWriter(path, INFO) as out:
-        out.append([recording()], source="0")
-        out._commit()
-        monkeypatch.setattr(writer.shutil, "disk_usage", lambda _: SimpleNamespace(free=1 << 20))
-        for number in range(1, 9):
-            out.append([recording(samples=900_000)], source=f"{number}")
-    monkeypatch.undo()
-    with CorpusWriter(path, INFO) as out:
-        assert out.sources == ("0",)
-
-
-def test_a_lock_of_a_dead_process_is_taken_over(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    lock = tmp_path / "tiny.h5.lock"
-    with CorpusWriter(tmp_path / "tiny.h5", INFO):
-        held = json.loads(lock.read_text())
-        with pytest.raises(AEMGError, match="is writing here"), CorpusWriter(tmp_path / "tiny.h5", INFO):
-            pass
-    assert not lock.exists()
-    lock.write_text(json.dumps([held[0], held[1], held[2] - 1000]))
-    write(tmp_path / "tiny.h5", [recording()])
-    assert "is gone" in caplog.text and not lock.exists()
-    lock.write_text(json.dumps(["elsewhere", 1, 0.0]))
-    with pytest.raises(AEMGError, match="process 1 on elsewhere"), CorpusWriter(tmp_path / "tiny.h5", INFO):
-        pass
-
-
-# Damage
-
-
-def test_a_flipped_byte_is_found_and_named(tmp_path: Path) -> None:
-    path = write(tmp_path / "tiny.h5", [recording(seed) for seed in range(5)])
-    content = bytearray(path.read_bytes())
-    with h5py.File(path) as file:
-        start = file["codes"].id.get_chunk_info(0).byte_offset
-    content[start + 2 * (2 * 3000 + 77)] ^= 1
-    path.write_bytes(content)
-    (problem,) = verify(path)
-    assert problem.recording == "recording 2 (2.csv)" and str(path) in str(problem)
-    assert Corpus(path).verify() == [problem]
-
-
-def test_any_flipped_byte_is_found_or_harmless(tmp_path: Path) -> None:
-    path = write(tmp_path / "tiny.h5", [recording(seed) for seed in range(2)])
-    content, sound = path.read_bytes(), Corpus(path)
-    sound.close()
-    rng = np.random.default_rng(0)
-    with h5py.File(path) as file:
-        places = [file[name].id.get_chunk_info(0).byte_offset for name in file if len(file[name])]
-    places += rng.integers(0, len(content), 150).tolist() + list(range(0, 2000, 13))
-    found = 0
-    for place in places:
-        damaged = bytearray(content)
-        damaged[place] ^= 0x10
-        path.write_bytes(damaged)
-        if verify(path):
-            found += 1
-        else:
-            assert Corpus(path).digests == sound.digests and Corpus(path).recordings == sound.recordings
-    assert found > 20
-
-
-@pytest.mark.parametrize(
-    ("change", "message"), [({"format_version": 99}, "corpus format 99"), ({}, "not an AEMG corpus")]
-)
-def test_other_files_and_versions_are_refused(tmp_path: Path, change: dict[str, int], message: str) -> None:
-    path = write(tmp_path / "tiny.h5", [recording()])
-    with h5py.File(path, "r+") as file:
-        del file.attrs["format_version"]
-        file.attrs.update(change)
-    with pytest.raises(AEMGError, match=message):
-        Corpus(path)
-    with pytest.raises(AEMGError, match="no corpus at"):
-        Corpus(tmp_path / "missing.h5")
 
 
 # Workers and memory
@@ -415,36 +267,9 @@ def test_memory_stays_flat_however_much_is_appended(tmp_path: Path, monkeypatch:
 
 # Preparing
 
-READERS = """
-import numpy as np
-from pathlib import Path
-from aemg.errors import DataFileError
-from aemg.signals import Interval, Provenance, Recording, ring
-
-def read(root, source):
-    path = Path(root) / source
-    seed = int(path.read_text() or -1)
-    if seed < 0:
-        raise DataFileError(path, "a number", "none")
-    signal = np.random.default_rng(seed).normal(0, 50, (3, 1000 + seed)).round().astype(np.float32)
-    origin = Provenance("tiny", source, "00", "CC0-1.0")
-    return [Recording(signal, 200.0, ring("tiny", 3), f"{seed % 2}", "a", origin) for _ in range(2)]
-"""
-
-
 @pytest.fixture
-def reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DatasetReader:
-    (tmp_path / "modules").mkdir()
-    (tmp_path / "modules" / "tiny_reader.py").write_text(textwrap.dedent(READERS))
-    monkeypatch.syspath_prepend(tmp_path / "modules")
-    monkeypatch.delitem(sys.modules, "tiny_reader", raising=False)
-    import tiny_reader
-
-    root = tmp_path / "native"
-    root.mkdir()
-    for seed in range(9):
-        (root / f"{seed}.txt").write_text(f"{seed}")
-    return DatasetReader(INFO, root, tuple(f"{seed}.txt" for seed in range(9)), tiny_reader.read)
+def reader(tmp_path: Path) -> DatasetReader:
+    return write_native(tmp_path / "native")
 
 
 def test_content_does_not_depend_on_the_number_of_jobs(tmp_path: Path, reader: DatasetReader) -> None:
@@ -462,31 +287,31 @@ def test_content_does_not_depend_on_the_number_of_jobs(tmp_path: Path, reader: D
 
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_a_bad_file_stops_it_and_what_was_done_is_kept(tmp_path: Path, reader: DatasetReader, jobs: int) -> None:
-    (reader.root / "5.txt").write_text("")
-    with pytest.raises(DataFileError, match=r"5\.txt: expected a number"):
+    (reader.root / "005.txt").write_text("")
+    with pytest.raises(DataFileError, match=r"005\.txt: expected a number"):
         prepare(reader, tmp_path / "out", jobs=jobs)
     assert not (tmp_path / "out" / "tiny.h5").exists()
-    (reader.root / "5.txt").write_text("5")
+    (reader.root / "005.txt").write_text("5")
     resumed = prepare(reader, tmp_path / "out", jobs=jobs)
     assert resumed.sources_read == 4
     assert Corpus(resumed.path).digests == Corpus(prepare(reader, tmp_path / "whole", jobs=1).path).digests
 
 
 def test_bad_files_can_be_skipped_and_are_noted(tmp_path: Path, reader: DatasetReader) -> None:
-    (reader.root / "5.txt").write_text("")
+    (reader.root / "005.txt").write_text("")
     result = prepare(reader, tmp_path / "out", jobs=1, skip_bad=True)
     (bad,) = result.skipped
-    assert bad.source == "5.txt" and bad.file.endswith("5.txt") and "expected a number" in bad.error
+    assert bad.source == "005.txt" and bad.file.endswith("005.txt") and "expected a number" in bad.error
     assert result.recordings == 16 and Corpus(result.path).skipped == (bad,)
-    (reader.root / "5.txt").write_text("5")
+    (reader.root / "005.txt").write_text("5")
     assert prepare(reader, tmp_path / "out", jobs=1).recordings == 18
 
 
 def test_a_partial_file_of_other_sources_is_begun_anew(tmp_path: Path, reader: DatasetReader) -> None:
-    (reader.root / "5.txt").write_text("")
+    (reader.root / "005.txt").write_text("")
     with pytest.raises(DataFileError):
         prepare(reader, tmp_path, jobs=1)
-    fewer = replace(reader, sources=("0.txt", "2.txt"))
+    fewer = replace(reader, sources=("000.txt", "002.txt"))
     assert prepare(fewer, tmp_path, jobs=1).recordings == 4
 
 

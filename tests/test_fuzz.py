@@ -1,4 +1,4 @@
-"""Files of AEMG's own with a few wrong bytes are refused or read, and nothing else; `tests/support/fuzz.py` goes on for longer."""
+"""Files of AEMG's own with a few wrong bytes are refused or read, and nothing else; `tests/support/fuzz.py` goes on longer."""
 
 from __future__ import annotations
 

@@ -19,6 +19,7 @@ LEVELS = (
     {"features"},
     {"datasets"},
     {"corpus", "simulation"},
+    {"quality"},
     {"topology"},
     {"tokenizer"},
     {"sessions"},

@@ -139,6 +139,9 @@ def test_a_stage_leaves_its_figures_and_a_model(runs: Path, stage: str) -> None:
     figures = rows(runs / stage / "metrics.csv")
     assert [row["step"] for row in figures] == list(range(1, len(figures) + 1))
     assert all(math.isfinite(value) for row in figures for value in row.values())
+    timing = rows(runs / stage / "timing.csv")
+    assert [row["step"] for row in timing] == [row["step"] for row in figures]
+    assert all(row["step_s"] > 0 and 0 < row["data_wait"] < 1 for row in timing)
     assert AEMG.from_pretrained(runs / stage / "model").stage == {"tokenizer": "codebook", "pretrain": "masked"}[stage]
 
 

@@ -7,17 +7,22 @@ float64; or, where rounding in a native file hid the counts, as places in a pale
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 _LARGEST_COUNT = 1 << 20
 _CODES = 1 << 16
+_BLOCK = 1 << 15  # values worked on at a time: what a processor's cache holds
+_SORTED = 1 << 18
+_SAMPLE = 1 << 17
+_TRIES = 8
 
 
 @dataclass(frozen=True)
 class Coded:
-    """Codes (C, T) and their key: rows of step and zero (C, 2) float64, or a palette (U,) float32."""
+    """Codes (C, T), in memory sample by sample, and their key: rows of step and zero (C, 2) float64, or a palette (U,)."""
 
     codes: NDArray[np.int16]
     key: NDArray[np.float64] | NDArray[np.float32]
@@ -28,48 +33,117 @@ def encode(signal: NDArray[np.float32]) -> Coded | None:
     return _counts(signal) or _palette(signal)
 
 
-def decode(codes: NDArray[np.int16], key: NDArray[np.float64] | NDArray[np.float32]) -> NDArray[np.float32]:
-    """The samples (C, T) of codes that lie in time order, (T, C)."""
+def decode(
+    codes: NDArray[np.int16], key: NDArray[np.float64] | NDArray[np.float32], out: NDArray[np.float32] | None = None
+) -> NDArray[np.float32]:
+    """The samples (C, T) of codes that lie in time order, (T, C); written to `out` if given."""
+    signal = np.empty(codes.shape[::-1], np.float32) if out is None else out
     if key.ndim == 1:
-        places = np.ascontiguousarray(codes.T).astype(np.int32) + _CODES // 2  # (T, C) -> (C, T)
-        return np.asarray(key[places], np.float32)
+        for part in _parts(signal):
+            signal[:, part] = key[codes[part].T.astype(np.int32) + _CODES // 2]  # (n, C) -> (C, n)
+        return signal
     step, zero = key[:, :1], key[:, 1:]
-    return ((codes.T + zero) * step).astype(np.float32, order="C")  # (T, C) -> (C, T)
+    for part in _parts(signal):
+        counts = codes[part].T.astype(np.float64, order="C")  # (n, C) -> (C, n)
+        if zero.any():
+            counts += zero
+        counts *= step  # in place, which is twice as fast as one expression
+        signal[:, part] = counts
+    return signal
+
+
+def _parts(signal: NDArray[np.float32]) -> list[slice]:
+    """The time of a (C, T) signal in blocks."""
+    width = max(_BLOCK // max(len(signal), 1), 1)
+    return [slice(start, start + width) for start in range(0, signal.shape[1], width)]
 
 
 def _palette(signal: NDArray[np.float32]) -> Coded | None:
-    bits = np.unique(signal.view(np.int32))  # as bits, so that -0.0 and NaN stay what they are
-    if len(bits) > min(_CODES, signal.size // 2):
+    bits = signal.view(np.int32)  # as bits, so that -0.0 and NaN stay what they are
+    values = _distinct(bits.ravel(), min(_CODES, signal.size // 2))
+    if values is None:
         return None
-    codes = np.searchsorted(bits, signal.view(np.int32)) - _CODES // 2
-    return Coded(codes.astype(np.int16), bits.view(np.float32))
+    codes = np.empty(signal.shape[::-1], np.int16)
+    for part in _parts(signal):
+        codes[part] = (np.searchsorted(values, bits[:, part]) - _CODES // 2).T  # (C, n) -> (n, C)
+    return Coded(codes.T, values.view(np.float32))
 
 
 def _counts(signal: NDArray[np.float32]) -> Coded | None:
-    shared = _step(np.unique(signal))
-    coded = None if shared is None else _coded(signal, np.full(len(signal), shared))
-    if coded is not None:
-        return coded
-    steps = []
-    for channel in signal:
-        step = _step(np.unique(channel))
-        if step is None:
+    """Steps are looked for among a sample of the values, where that fails among all; every sample decides."""
+    if not signal.size:
+        return Coded(np.zeros(signal.shape, np.int16), np.tile([1.0, 0.0], (len(signal), 1)))
+    ends = np.stack([signal.min(axis=1), signal.max(axis=1)], axis=1)  # (C, 2)
+    if not np.isfinite(ends).all():
+        return None
+    every = signal.size // _SAMPLE + 1
+    for looked_at in (signal[:, ::every], signal)[: 2 if every > 1 else 1]:
+        values = []
+        for channel, ends_of_channel in zip(looked_at, ends):
+            distinct = _distinct(channel, _CODES)
+            if distinct is None:
+                return None
+            values.append(np.union1d(distinct, ends_of_channel))
+        coded = _searched(signal, ends, values, shared=True) or _searched(signal, ends, values, shared=False)
+        if coded is not None:
+            return coded
+    return None
+
+
+def _searched(
+    signal: NDArray[np.float32], ends: NDArray[np.float32], values: list[NDArray[np.float32]], *, shared: bool
+) -> Coded | None:
+    """Codes by one step for all channels, or one for each, that fits the values and those samples that it missed."""
+    for _ in range(_TRIES):
+        groups = [np.unique(np.concatenate(values))] if shared else values
+        steps = [_step(group) for group in groups]
+        known = np.array([step for step in steps if step is not None])
+        if len(known) < len(steps):
             return None
-        steps.append(step)
-    return _coded(signal, np.array(steps))
+        outcome = _coded(signal, ends, np.broadcast_to(known, len(signal)))
+        if outcome is None or isinstance(outcome, Coded):
+            return outcome
+        values = [np.union1d(seen, missed) for seen, missed in zip(values, outcome)]
+    return None
 
 
-def _coded(signal: NDArray[np.float32], steps: NDArray[np.float64]) -> Coded | None:
-    counts = np.rint(signal / steps[:, None])  # (C, T) float64
-    low, high = counts.min(axis=1, initial=np.inf), counts.max(axis=1, initial=-np.inf)
+def _coded(
+    signal: NDArray[np.float32], ends: NDArray[np.float32], steps: NDArray[np.float64]
+) -> Coded | list[NDArray[np.float32]] | None:
+    """Codes by these steps, or some samples of each channel that they miss; None where counts span more than 16 bits."""
+    low, high = np.rint(ends / steps[:, None]).T
     if np.any(high - low >= _CODES):
         return None
     fits = (low >= -_CODES // 2) & (high < _CODES // 2)
-    zero = np.where(fits, 0.0, low + _CODES // 2)
-    codes = (counts - zero[:, None]).astype(np.int16)
-    key = np.stack([steps, zero], axis=1)  # (C, 2)
-    same = np.array_equal(decode(codes.T, key).view(np.int32), signal.view(np.int32))
-    return Coded(codes, key) if same else None
+    step, zero = steps[:, None], np.where(fits, 0.0, low + _CODES // 2)[:, None]
+    codes = np.empty(signal.shape[::-1], np.int16)
+    for part in _parts(signal):
+        samples = signal[:, part]  # (C, n)
+        counts = np.rint(samples / step)
+        counts -= zero
+        codes[part] = counts.T  # (C, n) -> (n, C)
+        with np.errstate(over="ignore"):
+            again = ((counts + zero) * step).astype(np.float32)
+        wrong = again.view(np.int32) != samples.view(np.int32)
+        if wrong.any():
+            return [channel[bad] for channel, bad in zip(samples, wrong)]
+    return Coded(codes.T, np.concatenate([step, zero], axis=1))
+
+
+def _distinct(values: NDArray[Any], most: int) -> NDArray[Any] | None:
+    """The values without repeats, sorted; None where there are more than `most`."""
+    found = values[:0]
+    for start in range(0, len(values), _SORTED):
+        found = _unique(np.concatenate([found, _unique(values[start : start + _SORTED])]))
+        if len(found) > most:
+            return None
+    return found
+
+
+def _unique(values: NDArray[Any]) -> NDArray[Any]:
+    # np.unique goes by a hash table, which takes a hundred times as long where most values differ
+    ordered = np.sort(values)
+    return ordered[np.concatenate(([True], ordered[1:] != ordered[:-1]))] if len(ordered) else ordered
 
 
 def _step(values: NDArray[np.float32]) -> float | None:

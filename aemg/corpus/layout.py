@@ -49,7 +49,7 @@ class RecordingEntry:
     Args:
         dataset: name of its set.
         n_channels, n_samples: shape (C, T) of its signal.
-        file: native file, relative to the set's root.
+        file, file_sha256: native file, relative to the set's root, and its sha256.
         sha256: hexadecimal, of its samples, targets, montage and labels.
     """
 
@@ -65,6 +65,7 @@ class RecordingEntry:
     intervals: tuple[Interval, ...]
     montage: Montage
     file: str
+    file_sha256: str
     sha256: str
 
     @property
@@ -117,7 +118,7 @@ def pack(recording: Recording) -> Packed:
     coded = encode(signal)
     return Packed(
         shape=(signal.shape[0], signal.shape[1]),
-        samples=(signal if coded is None else coded.codes).T.ravel(),  # (C, T) -> (T * C,)
+        samples=(signal if coded is None else coded.codes).T.ravel(),  # (C, T) -> (T * C,), which codes are in memory
         key=np.zeros(0, np.float32) if coded is None else coded.key,
         targets=targets,
         text=text,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,10 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from aemg.corpus import layout
+from aemg.corpus import layout, remote
 from aemg.corpus.codes import decode
 from aemg.corpus.layout import RecordingEntry, SkippedSource
+from aemg.corpus.shards import shard_of
 from aemg.datasets.base import DatasetInfo
 from aemg.errors import AEMGError
 from aemg.signals import Montage, Recording
@@ -23,6 +24,7 @@ from aemg.signals import Montage, Recording
 # A forked child must neither use nor close what its parent opened, so handles of other processes are kept here.
 _FOREIGN: list[Any] = []
 _PALETTES_KEPT = 256
+_ROWS_AT_ONCE = 1 << 20
 # What h5py, json and numpy raise on a file with wrong bytes in it.
 _DAMAGE = (OSError, RuntimeError, ValueError, KeyError, TypeError, IndexError, OverflowError, MemoryError)
 
@@ -43,14 +45,17 @@ class Store:
     """The recordings of one set; can be pickled and used in forked and spawned workers.
 
     Args:
-        path: the set's file.
+        path: the set's file or one of its shards, or its address, from which it is copied here once.
 
     Raises:
         AEMGError: missing, not a corpus, of another format version, or damaged.
     """
 
     def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
+        self.path = path
+        self.shard = shard_of(path)
+        self._address = remote.address_of(path)
+        self._local: Path | None = None if self._address else Path(path)
         self._file: Any = None
         self._tables: dict[str, Any] = {}
         self._palettes: dict[int, NDArray[np.float32]] = {}
@@ -62,23 +67,62 @@ class Store:
             if isinstance(error, AEMGError):
                 raise
             raise AEMGError(f"{self.path}: damaged corpus ({error}); prepare it again") from error
+        self.close()
 
     def load(self, row: int) -> Recording:
-        """The recording of a row, all of it."""
-        text, montage, targets = self._parts(row)
-        signal = self.window(row, 0, self.entries[row].n_samples)
-        return layout.unpack(json.loads(text), signal, targets, layout.montage_of(montage))
+        """The recording of a row, all of it.
 
-    def window(self, row: int, start_sample: int, n_samples: int) -> NDArray[np.float32]:
-        """Samples [start, start + n) of a row as (C, n) float32; only the chunks that hold them are read."""
-        channels = self.entries[row].n_channels
-        tables, at = self._open(), self._index[row]
-        first = int(at["signal"]) + start_sample * channels
-        table = tables["values" if at["form"] == layout.FLOATS else "codes"]
-        samples = table[first : first + n_samples * channels].reshape(n_samples, channels)  # (n * C,) -> (n, C)
-        if at["form"] == layout.FLOATS:
-            return np.ascontiguousarray(samples.T)  # (n, C) -> (C, n)
-        return decode(samples, self._key(row))  # (n, C) -> (C, n)
+        Raises:
+            AEMGError: damaged.
+        """
+        try:
+            text, montage, targets = self._parts(row)
+            signal = self._window(row, 0, self.entries[row].n_samples)
+            return layout.unpack(json.loads(text), signal, targets, layout.montage_of(montage))
+        except _DAMAGE as error:
+            raise self._damaged(row, error) from error
+
+    def window(
+        self, row: int, start_sample: int, n_samples: int, out: NDArray[np.float32] | None = None
+    ) -> NDArray[np.float32]:
+        """Samples [start, start + n) of a row as (C, n) float32, in `out` if given; only the chunks that hold them are read.
+
+        Raises:
+            AEMGError: damaged.
+        """
+        try:
+            return self._window(row, start_sample, n_samples, out)
+        except _DAMAGE as error:
+            raise self._damaged(row, error) from error
+
+    def scale(self, row: int) -> NDArray[np.float64] | None:
+        """Step and zero of each channel (C, 2) of a row that is stored as counts, None of another."""
+        return np.asarray(self._key(row), np.float64) if self._index[row]["form"] == layout.COUNTS else None
+
+    def counts(self, row: int, start_sample: int, out: NDArray[np.int16]) -> None:
+        """Fills `out` (n, C) with the counts, less the zeros, of samples [start, start + n) of a row that is stored as such.
+
+        Raises:
+            AEMGError: damaged.
+        """
+        first = int(self._index[row]["signal"]) + start_sample * out.shape[1]
+        try:
+            out[:] = self._open()["codes"][first : first + out.size].reshape(out.shape)
+        except _DAMAGE as error:
+            raise self._damaged(row, error) from error
+
+    def damage(self) -> Problem | None:
+        """Reads the file through and gives the first thing that is wrong with it, recording by recording if it is old."""
+        tables = self._open()
+        if any(table.fletcher32 is False for table in tables.values()):
+            return next(self.problems(), None)
+        for name, table in tables.items():
+            for start in range(0, len(table), _ROWS_AT_ONCE):
+                try:
+                    table[start : start + _ROWS_AT_ONCE]
+                except _DAMAGE as error:
+                    return Problem(str(self.path), None, f"table {name} cannot be read ({error})")
+        return next(self._of_the_file(), None)
 
     def problems(self) -> Iterator[Problem]:
         """Reads every recording and compares it with its checksum."""
@@ -91,7 +135,10 @@ class Store:
             else:
                 if not sound:
                     yield self._problem(row, "its data do not match its sha256")
-        if self.digest is not None and self.digest != self._digest():
+        yield from self._of_the_file()
+
+    def _of_the_file(self) -> Iterator[Problem]:
+        if self.digest is not None and self.digest != digest_of([self]):
             yield Problem(str(self.path), None, "its card, its sources or its index do not match the set's digest")
 
     def montage_texts(self) -> dict[bytes, int]:
@@ -109,13 +156,20 @@ class Store:
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_file": None, "_tables": {}, "_palettes": {}}
 
+    @property
+    def is_open(self) -> bool:
+        """Does this process have the file open?"""
+        return self._file is not None and self._pid == os.getpid()
+
     def _open(self) -> dict[str, Any]:
-        if self._file is not None and self._pid == os.getpid():
+        if self.is_open:
             return self._tables
         if self._file is not None:
             _FOREIGN.append((self._file, self._tables))
         try:
-            self._file, self._pid = h5py.File(self.path, "r", locking=False), os.getpid()
+            if self._local is None or (self._address is not None and not self._local.exists()):
+                self._local = remote.local_copy(self._address or "")
+            self._file, self._pid = h5py.File(self._local, "r", locking=False), os.getpid()
         except FileNotFoundError:
             raise AEMGError(f"no corpus at {self.path}") from None
         except OSError as error:
@@ -158,8 +212,24 @@ class Store:
             intervals=layout.intervals_of(facts),
             montage=montages[place],
             file=facts["provenance"][1],
+            file_sha256=facts["provenance"][2],
             sha256=at["sha256"].tobytes().hex(),
         )
+
+    def _window(
+        self, row: int, start: int, n: int, out: NDArray[np.float32] | None = None
+    ) -> NDArray[np.float32]:
+        channels = self.entries[row].n_channels
+        tables, at = self._open(), self._index[row]
+        first = int(at["signal"]) + start * channels
+        table = tables["values" if at["form"] == layout.FLOATS else "codes"]
+        samples = table[first : first + n * channels].reshape(n, channels)  # (n * C,) -> (n, C)
+        if at["form"] != layout.FLOATS:
+            return decode(samples, self._key(row), out)  # (n, C) -> (C, n)
+        if out is None:
+            return np.ascontiguousarray(samples.T)  # (n, C) -> (C, n)
+        out[:] = samples.T
+        return out
 
     def _key(self, row: int) -> NDArray[np.float64] | NDArray[np.float32]:
         at = self._index[row]
@@ -183,16 +253,22 @@ class Store:
 
     def _checksum(self, row: int) -> bytes:
         text, montage, targets = self._parts(row)
-        return layout.checksum(text, montage, self.window(row, 0, self.entries[row].n_samples), targets)
+        return layout.checksum(text, montage, self._window(row, 0, self.entries[row].n_samples), targets)
 
-    def _digest(self) -> str:
-        return layout.digest_of(self._info_text, self._sources_text, self._index["sha256"])
+    def _damaged(self, row: int, error: BaseException) -> AEMGError:
+        return error if isinstance(error, AEMGError) else AEMGError(f"{self._problem(row, f'cannot be read ({error})')}")
 
     def _problem(self, row: int, message: str) -> Problem:
         return Problem(str(self.path), f"recording {row} ({self.entries[row].file})", message)
 
 
-def open_tables(file: Any, path: Path) -> dict[str, Any]:
+def digest_of(stores: Sequence[Store]) -> str:
+    """Hexadecimal sha256 of a set's content, which does not depend on how it is cut into these shards, in order."""
+    sources = b"".join(store._sources_text for store in stores)
+    return layout.digest_of(stores[0]._info_text, sources, np.concatenate([store._index["sha256"] for store in stores]))
+
+
+def open_tables(file: Any, path: str | Path) -> dict[str, Any]:
     """The tables of an open file by name.
 
     Raises:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import os
@@ -31,7 +32,7 @@ _CHUNK_ROWS = {"codes": 32768, "values": 16384, "scale": 1024, "text": 65536, "i
 _LIBVER = ("v108", "v110")  # no marks of an open writer, which a killed one would leave behind
 _COMMIT_BYTES = 8 << 20
 _COMMIT_S = 0.5
-_SPARE_BYTES = 16 << 20
+_SPARE_BYTES = 2 << 20  # for the chunks of small tables and for HDF5's own records
 
 
 class CorpusWriter:
@@ -74,8 +75,10 @@ class CorpusWriter:
             raise AEMGError(f"cannot write to {self.path.parent}: {error}") from error
         try:
             self._resume()
-        except BaseException:
+        except BaseException as error:
             self._lock.__exit__(None, None, None)
+            if isinstance(error, OSError | RuntimeError):
+                raise AEMGError(f"cannot write {self.partial}: {error}") from error
             raise
         return self
 
@@ -148,9 +151,7 @@ class CorpusWriter:
     def _commit(self) -> None:
         if self._broken or not self._pending["sources"]:
             return
-        free = shutil.disk_usage(self.path.parent).free
-        if free < self._pending_bytes + _SPARE_BYTES:
-            raise AEMGError(f"{self.path.parent}: disk full ({free >> 20} MiB left); free some space and run it again")
+        self._reserve(self._pending_bytes + _SPARE_BYTES, self._file.id.get_filesize())
         try:
             for name, table in self._tables.items():  # /sources is last: what it names is there
                 if self._pending[name]:
@@ -163,6 +164,26 @@ class CorpusWriter:
             raise AEMGError(f"cannot write {self.partial}: {error}") from error
         self._clear()
 
+    def _reserve(self, size_bytes: int, end: int) -> None:
+        """Takes disk space behind the file's end: HDF5 that cannot write leaves a file of no use.
+
+        Raises:
+            AEMGError: the disk is full; the file is as it was.
+        """
+        free = shutil.disk_usage(self.path.parent).free
+        try:
+            if free < size_bytes:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            if hasattr(os, "posix_fallocate"):
+                with self.partial.open("rb+") as file:
+                    os.posix_fallocate(file.fileno(), end, size_bytes)
+        except OSError as error:
+            if error.errno in (errno.EINVAL, errno.EOPNOTSUPP):  # a file system that cannot reserve
+                return
+            raise AEMGError(
+                f"{self.path.parent}: disk full ({error.strerror}, {free >> 20} MiB left); free some space and run it again"
+            ) from error
+
     def _clear(self) -> None:
         self._pending: dict[str, list[NDArray[Any]]] = {name: [] for name in layout.TABLES}
         self._pending_bytes = 0
@@ -173,8 +194,10 @@ class CorpusWriter:
         try:
             sources = self._tables["sources"][:].tobytes()
             digest = layout.digest_of(self._info_text, sources, self._tables["index"]["sha256"])
+            self._reserve(_SPARE_BYTES, self._file.id.get_filesize())
             self._file.attrs["digest"] = np.bytes_(digest)
             self._file.close()
+            h5py.File(self.partial, "r+", libver=_LIBVER).close()  # gives back what was reserved and not used
             with self.partial.open("rb+") as file:
                 os.fsync(file.fileno())
             os.replace(self.partial, self.path)
@@ -182,6 +205,12 @@ class CorpusWriter:
             raise AEMGError(f"cannot write {self.path}: {error}") from error
 
     def _create(self) -> None:
+        self.partial.touch()
+        try:
+            self._reserve(_SPARE_BYTES, 0)
+        except AEMGError:
+            self.partial.unlink()
+            raise
         self._file = h5py.File(self.partial, "w", libver=_LIBVER)
         self._file.attrs["format_version"] = layout.FORMAT_VERSION
         self._file.attrs["info"] = np.bytes_(self._info_text)
@@ -195,6 +224,7 @@ class CorpusWriter:
                 dtype=dtype,
                 compression=self.compression if name in ("codes", "values") else None,
                 shuffle=self.compression is not None and name in ("codes", "values"),
+                fletcher32=True,
             )
         self._file.flush()
         self._begin({})

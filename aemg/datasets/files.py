@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import re
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
@@ -75,6 +76,22 @@ def parse_table(
         line = int(np.argmin(sound)) + first_line
         raise DataFileError(path, expected, f"a missing or non-finite value in line {line}")
     return values
+
+
+def parse_tables(
+    files: Sequence[tuple[Path, bytes]], columns: int, *, separator: str = ","
+) -> list[NDArray[np.float64]]:
+    """Numbers (T, columns) of each of several files, as `parse_table` gives them, faster where the files are small.
+
+    Raises:
+        DataFileError: as `parse_table`.
+    """
+    contents = [data.rstrip() for _, data in files]
+    lines = [data.count(b"\n") + 1 for data in contents]
+    joined = _plain_table(b"\n".join(contents), columns, separator) if all(contents) else None
+    if joined is None or len(joined) != sum(lines) or not _finite(joined).all():
+        return [parse_table(path, data, columns, separator=separator) for path, data in files]
+    return np.split(joined, np.cumsum(lines)[:-1])
 
 
 def _plain_table(data: bytes, columns: int, separator: str) -> NDArray[np.float64] | None:

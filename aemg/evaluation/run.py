@@ -20,6 +20,7 @@ import numpy as np
 from aemg import datasets
 from aemg.config import save_config, to_mapping
 from aemg.corpus import Corpus, prepare
+from aemg.corpus.shards import holds
 from aemg.datasets.base import sha256_of
 from aemg.errors import AEMGError, ConfigError, DataFileError
 from aemg.evaluation.certificate import FoldFacts, certificate
@@ -112,7 +113,7 @@ def _corpus(config: EvaluationConfig, name: str, progress: Progress) -> Path:
     if root is None:
         raise ConfigError("data.root=DIR is missing: the folder of the native files, or of prepared sets (*.h5)")
     place = _place(config, name)
-    if not (place / f"{name}.h5").exists():
+    if not holds(place, name):
         prepare(datasets.open(name, root), place, progress=lambda done, total: progress(f"preparing {name}", done, total))
     return place
 
@@ -120,7 +121,7 @@ def _corpus(config: EvaluationConfig, name: str, progress: Progress) -> Path:
 def _place(config: EvaluationConfig, name: str) -> Path:
     """Where the prepared set lies, or will: at the root, else in the cache."""
     root = config.data.root
-    if root is not None and (root / f"{name}.h5").exists():
+    if root is not None and holds(root, name):
         return root
     return config.data.cache or config.output / "cache"
 

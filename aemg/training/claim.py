@@ -17,7 +17,8 @@ class HasOutput(Protocol):
     """A configuration that names a run's folder."""
 
     @property
-    def output(self) -> Path: ...
+    def output(self) -> Path:
+        """The folder."""
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -130,11 +131,14 @@ def fit(
     loader = _loader(accelerator, dataset, settings, batches, step)
     with _dead_workers_told(settings.workers):
         while step < steps and not run.patience_ended(step):
+            began_s = time.perf_counter()
             group = list(itertools.islice(loader, min(settings.accumulate, batches - step % per_epoch * settings.accumulate)))
+            waited_s = time.perf_counter() - began_s
             group = [batch.to(accelerator.device) for batch in group]
             figures = {"lr": optimizer.param_groups[0]["lr"]}
             figures |= _step(accelerator, task, optimizer, schedule, parameters, group, settings)
             step += 1
+            run.log_time(step, time.perf_counter() - began_s, waited_s)
             run.log(step, figures)
             if step % per_epoch == 0 and at_epoch_end is not None:
                 plain = accelerator.unwrap_model(task)

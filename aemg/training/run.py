@@ -43,7 +43,7 @@ class Best:
 
 
 class Run:
-    """What a run leaves in its folder: metrics.csv, epochs.csv, checkpoints, best.safetensors."""
+    """What a run leaves in its folder: metrics.csv, epochs.csv, timing.csv, checkpoints, best.safetensors."""
 
     def __init__(
         self, accelerator: Accelerator, settings: FitSettings, per_epoch: int, steps: int, schedule: LRScheduler
@@ -53,6 +53,7 @@ class Run:
         self._folder = settings.output
         self._saved_at = time.monotonic()
         self._bar: Any = None
+        self._timed = [0.0, 0.0, 0.0]  # steps, their seconds and those of waiting since the last row of timing.csv
         self.last: dict[str, float] = {}
         self.best: Best | None = None
 
@@ -72,7 +73,7 @@ class Run:
             logger.info("going on at step %d of %d", step, self._steps)
         self._accelerator.wait_for_everyone()
         if self._accelerator.is_main_process:
-            for name in ("metrics.csv", "epochs.csv"):
+            for name in ("metrics.csv", "epochs.csv", "timing.csv"):
                 _truncate(self._folder / name, step)
             if step == 0:
                 (self._folder / BEST).unlink(missing_ok=True)
@@ -106,6 +107,15 @@ class Run:
         self._bar.set_postfix({"epoch": f"{step / self._per_epoch:.1f}", "loss": f"{figures['loss']:.4f}"}, refresh=False)
         if step % self._settings.every_steps == 0 or step == self._steps:
             self._write("metrics.csv", {"step": step, "epoch": step / self._per_epoch, **figures})
+
+    def log_time(self, step: int, step_s: float, data_wait_s: float) -> None:
+        """How long a step took and waited for its batch, in timing.csv: the mean over the steps since the last row, and
+        `data_wait`, the share of waiting. Apart from metrics.csv, which a resumed run repeats bit for bit."""
+        self._timed = [a + b for a, b in zip(self._timed, (1, step_s, data_wait_s))]
+        if step % self._settings.every_steps == 0 or step == self._steps:
+            count, seconds, waited_s = self._timed
+            self._write("timing.csv", {"step": step, "step_s": seconds / count, "data_wait": waited_s / seconds})
+            self._timed = [0.0, 0.0, 0.0]
 
     def log_epoch(self, step: int, figures: dict[str, float], task: nn.Module) -> None:
         """The figures of an epoch, in epochs.csv; the weights are kept where they are the best so far."""

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from aemg.datasets.files import parse_table
+from aemg.datasets.files import parse_table, parse_tables
 from aemg.errors import DataFileError
 
 PATH = Path("table.txt")
@@ -74,3 +74,27 @@ def test_another_number_of_columns_is_told(data: bytes) -> None:
         parse_table(PATH, data, 3)
     with pytest.raises(DataFileError, match="found 0 in line 1"):
         parse_table(PATH, b"", 1)
+
+
+@given(
+    st.lists(st.lists(st.lists(st.integers(-9999, 9999), min_size=3, max_size=3), min_size=1), min_size=1, max_size=4),
+    st.sampled_from([1, 4, 128]),
+)
+@settings(deadline=None, derandomize=True, max_examples=60)
+def test_files_read_together_are_what_they_are_alone(tables: list[list[list[int]]], parts: int) -> None:
+    files = [
+        (Path(f"{i}.csv"), "".join(",".join(f"{v / parts:.10g}" for v in row) + "\n" for row in table).encode())
+        for i, table in enumerate(tables)
+    ]
+    together = parse_tables(files, 3)
+    assert all(np.array_equal(one, parse_table(path, data, 3)) for one, (path, data) in zip(together, files))
+    assert [len(one) for one in together] == [len(table) for table in tables]
+
+
+@pytest.mark.parametrize("damage", [b"1,2\n", b"", b"1,2,3\n\n4,5,6\n", b"1,2,x\n", b"1,2,nan\n", b"1,2,3,4\n"])
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_the_damaged_file_among_several_is_named(damage: bytes, place: int) -> None:
+    files = [(Path(f"{i}.csv"), b"1,2,3\n4,5,6\n") for i in range(3)]
+    files[place] = (files[place][0], damage)
+    with pytest.raises(DataFileError, match=rf"^{place}\.csv: expected 3 numbers in every line"):
+        parse_tables(files, 3)

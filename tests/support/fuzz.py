@@ -119,9 +119,10 @@ def fuzz_one(name: str, inputs: int, seconds: int, seed: int, found: Path) -> in
             if memory_mb() - before > MEMORY_MB / 4:
                 raise MemoryError(f"one input took {memory_mb() - before} MB")
 
-        limits = [f"-runs={inputs}", f"-timeout={SECONDS_AN_INPUT}", f"-rss_limit_mb={MEMORY_MB}", f"-max_len={INPUT_BYTES}", f"-max_total_time={seconds}"]
+        limits = [f"-timeout={SECONDS_AN_INPUT}", f"-rss_limit_mb={MEMORY_MB}", f"-max_len={INPUT_BYTES}"]
+        ends = [f"-runs={inputs}", f"-max_total_time={seconds}"]
         where = [f"-seed={seed}", f"-artifact_prefix={found}/{name}-", "-print_final_stats=1"]
-        atheris.Setup([sys.argv[0], *limits, *where], one)
+        atheris.Setup([sys.argv[0], *limits, *ends, *where], one)
         atheris.Fuzz()
     return 0
 

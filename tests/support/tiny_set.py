@@ -65,13 +65,12 @@ def write_native(root: Path, sources: int = 9) -> DatasetReader:
 def read(root: Path, source: str) -> list[Recording]:
     """Two recordings of the seed in the file.
 
-    An empty file is damaged; `die` ends the process, once or `again` and again; `sleep` takes its time.
+    An empty file is damaged; `die` ends the process, once; `sleep` takes its time.
     """
     path = root / source
     seed, *words = path.read_text().split() or ["-1"]
     if "die" in words:
-        if "again" not in words:
-            path.write_text(seed)
+        path.write_text(seed)
         os.kill(os.getpid(), signal.SIGKILL)
     if "sleep" in words:
         time.sleep(0.05)

@@ -45,6 +45,8 @@ INFO: Final = DatasetInfo(
         "Which way round the channels are numbered is not documented; growing anatomical angle is assumed.",
         "The files' comments and the table of subjects are personal and never read.",
     ),
+    tested="real files",
+    hours=1.0,
 )
 
 

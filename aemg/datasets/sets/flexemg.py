@@ -52,6 +52,7 @@ INFO: Final = DatasetInfo(
         "Raise and Lower are taken as wrist extension and flexion.",
         f"Trials of a test folder are numbered from {_TEST_TRIALS_FROM}.",
     ),
+    tested="real files",
 )
 
 

@@ -43,6 +43,8 @@ INFO: Final = DatasetInfo(
         "People of the evaluation part bear names of the pre-training part; theirs are prefixed evaluation_.",
         "Same laboratory as laval-3dc: whether people are in both is not known.",
     ),
+    tested="real files",
+    hours=3.0,
 )
 
 

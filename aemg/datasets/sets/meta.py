@@ -56,6 +56,7 @@ def _info(name: str, title: str, subjects: int, labels: tuple[str, ...], *notes:
         "human-computer interaction, Nature 645:702-711, 2025, doi:10.1038/s41586-025-09255-w",
         homepage="https://github.com/facebookresearch/generic-neuromotor-interface",
         notes=(*notes, *_NOTES),
+        hours={"meta-gestures": 64.0, "meta-handwriting": 141.0, "meta-wrist": 77.0}[name],
     )
 
 

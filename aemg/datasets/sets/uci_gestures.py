@@ -49,6 +49,8 @@ INFO: Final = DatasetInfo(
         "hand_open (class 7) was performed by few subjects and is not part of the default task.",
         "The licence is that of the UCI page; the files state none.",
     ),
+    tested="real files",
+    hours=1.2,
 )
 
 

@@ -48,6 +48,7 @@ INFO: Final = DatasetInfo(
         "A session is a day; its postures are separate recordings, whose trials are numbered from "
         f"{_TRIALS_A_POSTURE} times the posture less one.",
     ),
+    tested="real files",
 )
 
 

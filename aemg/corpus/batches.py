@@ -1,0 +1,98 @@
+"""From stretches of samples to batches of windows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+
+from aemg.corpus.order import Group, Numbers
+from aemg.corpus.windows import Parts, Shelf, covering
+
+
+@dataclass(frozen=True)
+class WindowBatch:
+    """Windows of one shape.
+
+    Args:
+        signal: (B, C, T) float32, samples as `Corpus.window` gives them.
+        recording, start_sample: (B,) where each window begins.
+        interval: (B,) number of the recording's interval that holds the whole window, or -1; None where it was not asked for.
+    """
+
+    signal: NDArray[np.float32]
+    recording: Numbers
+    start_sample: Numbers
+    interval: Numbers | None = None
+
+    def __len__(self) -> int:
+        return len(self.signal)
+
+
+class Plan:
+    """What is to be read for a group, and its batches once that is done.
+
+    Args:
+        scale: step and zero of each channel of a recording that is read as counts.
+        edges: the intervals of a recording as `covering` takes them; None where batches do not tell of them.
+    """
+
+    def __init__(
+        self,
+        shelves: Sequence[Shelf],
+        group: Group,
+        scale: Callable[[int], NDArray[np.float64] | None],
+        edges: Callable[[int], NDArray[np.int64]] | None = None,
+    ) -> None:
+        found = [shelf.parts(numbers) for shelf, numbers in zip(shelves, group.windows)]
+        self.task: tuple[Parts, ...] = tuple(parts for parts, _, _ in found)
+        self._part, self._column = [part for _, part, _ in found], [column for _, _, column in found]
+        self._shelves, self._group, self._scale = shelves, group, scale
+        self._intervals = None if edges is None else [self._covering(pool, edges) for pool in range(len(shelves))]
+
+    def __len__(self) -> int:
+        return len(self._group.batches)
+
+    def windows_of(self, pool: int, part: int) -> int:
+        """How many windows of the group lie in a part."""
+        return int(np.count_nonzero(self._part[pool] == part))
+
+    def batch(self, at: int, arrays: Sequence[NDArray[Any]], unread: Collection[tuple[int, int]] = ()) -> WindowBatch:
+        """A batch of the group, copied from the arrays that its task was read into.
+
+        Args:
+            unread: pools and parts that could not be read; their windows are left out.
+        """
+        pool, rows = self._group.batches[at]
+        lost = [part for other, part in unread if other == pool]
+        if lost:
+            rows = rows[~np.isin(self._part[pool][rows], lost)]
+        shelf = self._shelves[pool]
+        recording, start = shelf.find(self._group.windows[pool][rows])
+        interval = None if self._intervals is None else self._intervals[pool][rows]
+        column = self._column[pool][rows]
+        if shelf.as_counts:
+            return WindowBatch(self._decoded(shelf, arrays[pool], column, recording), recording, start, interval)
+        windows = sliding_window_view(arrays[pool], shelf.samples, axis=1).transpose(1, 0, 2)  # (begins, C, T)
+        return WindowBatch(windows[column], recording, start, interval)
+
+    def _decoded(self, shelf: Shelf, counts: NDArray[np.int16], column: Numbers, recording: Numbers) -> NDArray[np.float32]:
+        from aemg.corpus.kernel import decode_windows  # not for the processes that read
+
+        recordings, key = np.unique(recording, return_inverse=True)
+        scale = np.array([self._scale(i) for i in recordings.tolist()], np.float64).reshape(-1, shelf.channels, 2)
+        windows = np.empty((len(column), shelf.channels, shelf.samples), np.float32)
+        decode_windows(counts, column, key, scale, windows)
+        return windows
+
+    def _covering(self, pool: int, edges: Callable[[int], NDArray[np.int64]]) -> Numbers:
+        """The interval of each window of a pool; the windows of a recording stand together."""
+        recording, start = self._shelves[pool].find(self._group.windows[pool])
+        at = np.flatnonzero(np.diff(recording, prepend=-1)).tolist()
+        stretches = [slice(first, last) for first, last in zip(at, [*at[1:], len(start)])]
+        found = [covering(edges(int(recording[s.start])), start[s], self._shelves[pool].samples) for s in stretches]
+        return np.concatenate([np.zeros(0, np.int64), *found])
