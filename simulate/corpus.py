@@ -51,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         reader = keep_truth(set_of(spec(args)), args.out, spikes=args.spikes)
         with progress_bar(reader.info.name) as progress:
-            result = prepare(reader, args.out, jobs=args.jobs, progress=progress)
+            result = prepare(reader, args.out, jobs=args.jobs, shards=args.shards, progress=progress)
         complete_truth(reader)
     except AEMGError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -105,6 +105,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--repetitions", type=int, default=6, help="recordings a session (default %(default)s)")
     made.add_argument("--seed", type=int, default=0)
     made.add_argument("--jobs", type=int, default=2, help="processes (default %(default)s)")
+    made.add_argument("--shards", type=int, default=1, help="files of the set (default %(default)s)")
     made.add_argument("--spikes", action="store_true", help="keep every discharge of every motor unit in the truth")
     task = made.add_argument_group("the task")
     task.add_argument(

@@ -37,7 +37,13 @@ def recording(dataset: str, seed: int, channels: int, samples: int, form: str = 
     rng = np.random.default_rng(seed)
     counts = rng.integers(-200, 200, (channels, samples)).astype(np.float32)
     counts[0] += 70_000 * (seed % 2)  # beyond 16 bits
-    signal = counts * np.float32(3e-6) if form == "counts" else rng.normal(size=counts.shape).astype(np.float32)
+    if form == "mixed":
+        form = "palette" if seed % 2 else "counts"
+    signal = {
+        "counts": counts * np.float32(3e-6),
+        "palette": np.float32(1) / (np.abs(counts) % 40 + 3),
+        "floats": rng.normal(size=counts.shape).astype(np.float32),
+    }[form]
     intervals = (Interval(0.5, 1.5, "fist"), Interval(2.0, 4.0, "rest"))
     return Recording(
         signal=signal, rate_hz=200.0, montage=ring(f"ring{channels}", channels), subject=f"{seed}", session="1",
@@ -53,10 +59,11 @@ def write(folder: Path, name: str, shapes: list[tuple[int, int]], form: str = "c
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two sets, a recording that is too short; of the shapes one is of counts alone."""
+    """Three sets, a recording that is too short; of the shapes two are of codes alone."""
     path = tmp_path_factory.mktemp("corpus")
     write(path, "alpha", [(3, 5000), (3, 19), (5, 777), (4, 1500), (3, 20), (5, 1234)])
     write(path, "beta", [(4, 2000), (3, 3001)], "floats")
+    write(path, "gamma", [(6, 500), (6, 700), (6, 300), (6, 210)], "mixed")
     return path
 
 
@@ -72,7 +79,7 @@ def all_places(corpus: Corpus, window: int = 20, hop: int = 15) -> list[tuple[in
 
 def test_a_batch_holds_the_samples_of_its_windows(folder: Path) -> None:
     corpus = Corpus(folder)
-    assert {entry.n_channels for i, entry in enumerate(corpus.recordings) if corpus.scale(i) is None} == {3, 4}
+    assert {entry.n_channels for i, entry in enumerate(corpus.recordings) if not corpus.has_codes(i)} == {3, 4}
     with WindowStream(corpus, batch=7, labels=True, **CUT) as stream:
         for batch in stream:
             assert batch.signal.dtype == np.float32 and batch.signal.flags.c_contiguous
@@ -142,10 +149,10 @@ def test_weights_mix_the_sets(folder: Path) -> None:
     stream = WindowStream(corpus, batch=32, weights={"alpha": 2.0, "beta": 0.5}, **CUT)
     times = Counter(places(stream))
     for place in all_places(corpus):
-        assert times[place] in ((2,) if corpus.recordings[place[0]].dataset == "alpha" else (0, 1))
+        assert times[place] in {"alpha": (2,), "beta": (0, 1), "gamma": (1,)}[corpus.recordings[place[0]].dataset]
     beta = [place for place in all_places(corpus) if corpus.recordings[place[0]].dataset == "beta"]
     assert sum(times[place] for place in beta) == pytest.approx(len(beta) / 2, abs=2)
-    only = WindowStream(corpus, batch=32, weights={"alpha": 0}, **CUT)
+    only = WindowStream(corpus, batch=32, weights={"alpha": 0, "gamma": 0}, **CUT)
     assert {corpus.recordings[i].dataset for i, _ in places(only)} == {"beta"}
 
 
@@ -263,10 +270,10 @@ def test_shards_are_read_as_one_set_wherever_they_are(tmp_path: Path) -> None:
         ({"workers": -1}, "workers"),
         ({"block_mb": 0.0}, "block_mb"),
         ({"block_mb": 3.0, "group_mb": 2.0}, "block_mb"),
-        ({"weights": {"gamma": 1.0}}, "gamma"),
+        ({"weights": {"delta": 1.0}}, "delta"),
         ({"weights": {"alpha": -1.0}}, "alpha"),
         ({"weights": {"alpha": float("nan")}}, "alpha"),
-        ({"weights": {"alpha": 0.0, "beta": 0.0}}, "no batch"),
+        ({"weights": {"alpha": 0.0, "beta": 0.0, "gamma": 0.0}}, "no batch"),
         ({"window_samples": 6000}, "as long as a window"),
         ({"batch": 10**6, "drop_last": True}, "no batch"),
     ],

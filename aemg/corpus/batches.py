@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from aemg.corpus.order import Group, Numbers
 from aemg.corpus.windows import Parts, Shelf, covering
+
+Key = NDArray[np.float64] | NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class Plan:
     """What is to be read for a group, and its batches once that is done.
 
     Args:
-        scale: step and zero of each channel of a recording that is read as counts.
+        key: of a recording that is read as codes.
         edges: the intervals of a recording as `covering` takes them; None where batches do not tell of them.
     """
 
@@ -45,13 +47,15 @@ class Plan:
         self,
         shelves: Sequence[Shelf],
         group: Group,
-        scale: Callable[[int], NDArray[np.float64] | None],
+        key: Callable[[int], Key],
         edges: Callable[[int], NDArray[np.int64]] | None = None,
     ) -> None:
         found = [shelf.parts(numbers) for shelf, numbers in zip(shelves, group.windows)]
         self.task: tuple[Parts, ...] = tuple(parts for parts, _, _ in found)
         self._part, self._column = [part for _, part, _ in found], [column for _, _, column in found]
-        self._shelves, self._group, self._scale = shelves, group, scale
+        self._shelves, self._group, self._key = shelves, group, key
+        self._keys: list[dict[int, Key]] = [{} for _ in shelves]
+        self._tables: dict[int, tuple[Any, ...]] = {}
         self._intervals = None if edges is None else [self._covering(pool, edges) for pool in range(len(shelves))]
 
     def __len__(self) -> int:
@@ -75,18 +79,22 @@ class Plan:
         recording, start = shelf.find(self._group.windows[pool][rows])
         interval = None if self._intervals is None else self._intervals[pool][rows]
         column = self._column[pool][rows]
-        if shelf.as_counts:
-            return WindowBatch(self._decoded(shelf, arrays[pool], column, recording), recording, start, interval)
+        if shelf.coded:
+            return WindowBatch(self._decoded(pool, arrays[pool], column, recording), recording, start, interval)
         windows = sliding_window_view(arrays[pool], shelf.samples, axis=1).transpose(1, 0, 2)  # (begins, C, T)
         return WindowBatch(windows[column], recording, start, interval)
 
-    def _decoded(self, shelf: Shelf, counts: NDArray[np.int16], column: Numbers, recording: Numbers) -> NDArray[np.float32]:
+    def _decoded(self, pool: int, codes: NDArray[np.int16], column: Numbers, recording: Numbers) -> NDArray[np.float32]:
         from aemg.corpus.kernel import decode_windows  # not for the processes that read
 
-        recordings, key = np.unique(recording, return_inverse=True)
-        scale = np.array([self._scale(i) for i in recordings.tolist()], np.float64).reshape(-1, shelf.channels, 2)
+        shelf, keys = self._shelves[pool], self._keys[pool]
+        unknown = set(recording.tolist()) - keys.keys()
+        if unknown:
+            keys.update({i: self._key(i) for i in unknown})
+            self._tables[pool] = key_tables(keys, shelf.channels)
+        known, scale, palette, values = self._tables[pool]
         windows = np.empty((len(column), shelf.channels, shelf.samples), np.float32)
-        decode_windows(counts, column, key, scale, windows)
+        decode_windows(codes, column, np.searchsorted(known, recording), scale, palette, values, windows)
         return windows
 
     def _covering(self, pool: int, edges: Callable[[int], NDArray[np.int64]]) -> Numbers:
@@ -96,3 +104,19 @@ class Plan:
         stretches = [slice(first, last) for first, last in zip(at, [*at[1:], len(start)])]
         found = [covering(edges(int(recording[s.start])), start[s], self._shelves[pool].samples) for s in stretches]
         return np.concatenate([np.zeros(0, np.int64), *found])
+
+
+def key_tables(
+    keys: Mapping[int, Key], channels: int
+) -> tuple[Numbers, NDArray[np.float64], NDArray[np.int64], NDArray[np.float32]]:
+    """The keys of recordings as `decode_windows` takes them: their numbers (R,), in order, and its tables."""
+    known = sorted(keys)
+    scale, palettes = np.zeros((len(keys), channels, 2)), [np.zeros(0, np.float32)] * len(keys)
+    for at, i in enumerate(known):
+        if keys[i].ndim == 2:
+            scale[at] = keys[i]
+        else:
+            palettes[at] = np.asarray(keys[i], np.float32)
+    ends = np.cumsum([0, *map(len, palettes)])
+    values = np.concatenate([np.zeros(0, np.float32), *palettes])
+    return np.array(known, np.int64), scale, np.stack([ends[:-1], ends[1:]], axis=1), values

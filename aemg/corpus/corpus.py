@@ -109,20 +109,28 @@ class Corpus:
             )
         return store.window(row, start_sample, n_samples, out)
 
-    def scale(self, i: int) -> NDArray[np.float64] | None:
-        """Step and zero of each channel (C, 2) of a recording that is stored as 16-bit counts, None of another."""
+    def has_codes(self, i: int) -> bool:
+        """Whether recording `i` is stored as 16-bit codes, from which every sample comes back bit for bit."""
         store, row = self._at(i)
-        return store.scale(row)
+        return store.has_codes(row)
 
-    def counts(self, i: int, start_sample: int, out: NDArray[np.int16]) -> None:
-        """Fills `out` (n, C) with what is stored of samples [start_sample, start_sample + n) of a recording that has a scale:
-        its samples are float32((count + zero) * step), reckoned in float64.
+    def codes(self, i: int, start_sample: int, out: NDArray[np.int16]) -> None:
+        """Fills `out` (n, C) with the codes of samples [start_sample, start_sample + n) of a recording that has codes.
+
+        Raises:
+            AEMGError: damaged, the codes or their key.
+        """
+        store, row = self._at(i)
+        store.codes(row, start_sample, out)
+
+    def key(self, i: int) -> NDArray[np.float64] | NDArray[np.float32]:
+        """What a recording's codes mean, as `Coded` has it: step and zero of each channel (C, 2), or a palette (U,).
 
         Raises:
             AEMGError: damaged.
         """
         store, row = self._at(i)
-        store.counts(row, start_sample, out)
+        return store.key(row)
 
     def select(
         self, *, datasets: Collection[str] | None = None, subjects: Collection[str] | None = None

@@ -154,7 +154,7 @@ def _fill(corpus: Corpus, task: Sequence[Parts], arrays: Sequence[NDArray[Any]])
         for part, (recording, first, samples, column) in enumerate(parts.rows.tolist()):
             try:
                 if array.dtype == np.int16:
-                    corpus.counts(recording, first, array[column : column + samples])
+                    corpus.codes(recording, first, array[column : column + samples])
                 else:
                     corpus.window(recording, first, samples, array[:, column : column + samples])
             except _UNREADABLE as error:
@@ -166,7 +166,7 @@ def _arrays(task: Sequence[Parts], memory: NDArray[np.uint8]) -> list[NDArray[An
     ends = np.cumsum([0, *(parts.n_bytes for parts in task)]).tolist()
     return [
         np.ndarray((parts.columns, parts.channels), np.int16, memory, first)
-        if parts.as_counts
+        if parts.coded
         else np.ndarray((parts.channels, parts.columns), np.float32, memory, first)
         for first, parts in zip(ends, task)
     ]

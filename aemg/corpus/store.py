@@ -95,19 +95,34 @@ class Store:
         except _DAMAGE as error:
             raise self._damaged(row, error) from error
 
-    def scale(self, row: int) -> NDArray[np.float64] | None:
-        """Step and zero of each channel (C, 2) of a row that is stored as counts, None of another."""
-        return np.asarray(self._key(row), np.float64) if self._index[row]["form"] == layout.COUNTS else None
+    def has_codes(self, row: int) -> bool:
+        """Whether a row is stored as 16-bit codes."""
+        return bool(self._index[row]["form"] != layout.FLOATS)
 
-    def counts(self, row: int, start_sample: int, out: NDArray[np.int16]) -> None:
-        """Fills `out` (n, C) with the counts, less the zeros, of samples [start, start + n) of a row that is stored as such.
+    def codes(self, row: int, start_sample: int, out: NDArray[np.int16]) -> None:
+        """Fills `out` (n, C) with the codes of samples [start, start + n) of a row that has codes.
 
         Raises:
-            AEMGError: damaged.
+            AEMGError: damaged, the codes or their key.
         """
         first = int(self._index[row]["signal"]) + start_sample * out.shape[1]
         try:
             out[:] = self._open()["codes"][first : first + out.size].reshape(out.shape)
+        except _DAMAGE as error:
+            raise self._damaged(row, error) from error
+        key = self.key(row)
+        largest = int(out.max(initial=-(1 << 15))) + (1 << 15)
+        if key.shape != (out.shape[1], 2) if key.ndim == 2 else largest >= len(key):
+            raise self._damaged(row, ValueError("codes that their key does not know"))
+
+    def key(self, row: int) -> NDArray[np.float64] | NDArray[np.float32]:
+        """The key of a row's codes, as `Coded` has it.
+
+        Raises:
+            AEMGError: damaged.
+        """
+        try:
+            return self._key(row)
         except _DAMAGE as error:
             raise self._damaged(row, error) from error
 

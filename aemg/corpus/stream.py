@@ -89,7 +89,7 @@ class WindowStream:
             raise AEMGError(f"block_mb must be positive and at most group_mb, got {block_mb} and {group_mb}")
         self.corpus = corpus if isinstance(corpus, Corpus) else Corpus(corpus)
         cut = WindowCut(window_s, window_samples, hop_s, hop_samples)
-        self._shelves = shelves_of(self.corpus.recordings, cut, lambda i: self.corpus.scale(i) is not None)
+        self._shelves = shelves_of(self.corpus.recordings, cut, self.corpus.has_codes)
         weights = _weights(weights, {info.name for info in self.corpus.infos})
         pools = [shelf.pool(weights, int(block_mb * _MB)) for shelf in self._shelves]
         size = sum(pool.epoch_windows * shelf.window_bytes for pool, shelf in zip(pools, self._shelves))
@@ -193,7 +193,7 @@ class WindowStream:
         def tasks() -> Iterator[tuple[Parts, ...]]:
             for group in range(first, self._order.groups):
                 edges = self._edges_of if self._labels else None
-                plans.append(Plan(self._shelves, self._order.group(epoch, group), self.corpus.scale, edges))
+                plans.append(Plan(self._shelves, self._order.group(epoch, group), self.corpus.key, edges))
                 yield plans[-1].task
 
         with closing(self._reader.read(tasks())) as reading:

@@ -50,18 +50,18 @@ class WindowCut:
 
 @dataclass(frozen=True)
 class Parts:
-    """What to read of a corpus into an array, (channels, columns) float32 or, as counts, (columns, channels) int16: rows (K, 4)
+    """What to read of a corpus into an array, (channels, columns) float32 or, as codes, (columns, channels) int16: rows (K, 4)
     of recording, first sample, samples and the column that the first goes to."""
 
     channels: int
     columns: int
     rows: Numbers
-    as_counts: bool
+    coded: bool
 
     @property
     def n_bytes(self) -> int:
         """Of the array, in whole float64."""
-        return -(-(2 if self.as_counts else 4) * self.channels * self.columns // 8) * 8
+        return -(-(2 if self.coded else 4) * self.channels * self.columns // 8) * 8
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class Shelf:
         recordings: (R,) their numbers in the corpus.
         ends: (R,) how many windows there are up to the end of each.
         sets: names of their sets, in order, with the number of windows of each.
-        as_counts: whether all of them are stored as counts.
+        coded: whether all of them are stored as codes.
     """
 
     channels: int
@@ -82,7 +82,7 @@ class Shelf:
     recordings: Numbers
     ends: Numbers
     sets: Mapping[str, int]
-    as_counts: bool = False
+    coded: bool = False
 
     @property
     def window_bytes(self) -> int:
@@ -111,16 +111,16 @@ class Shelf:
         column = np.cumsum(samples) - samples
         part = np.cumsum(begins) - 1
         rows = np.stack([recording[at], start[at], samples, column], axis=1)
-        return Parts(self.channels, int(samples.sum()), rows, self.as_counts), part, column[part] + start - start[at][part]
+        return Parts(self.channels, int(samples.sum()), rows, self.coded), part, column[part] + start - start[at][part]
 
 
 def shelves_of(
-    entries: Sequence[RecordingEntry], cut: WindowCut, has_counts: Callable[[int], bool] = lambda i: False
+    entries: Sequence[RecordingEntry], cut: WindowCut, hcoded: Callable[[int], bool] = lambda i: False
 ) -> tuple[Shelf, ...]:
     """The windows of recordings, told apart by shape and hop; what does not fill a window at a recording's end is left out.
 
     Args:
-        has_counts: is a recording stored as counts?
+        hcoded: is a recording stored as codes?
 
     Raises:
         AEMGError: no recording is as long as a window.
@@ -138,7 +138,7 @@ def shelves_of(
     if short:
         logger.info("%d of %d recordings are shorter than a window and give none", short, len(entries))
     return tuple(
-        replace(_shelf(entries, *shape, recordings), as_counts=all(map(has_counts, recordings)))
+        replace(_shelf(entries, *shape, recordings), coded=all(map(hcoded, recordings)))
         for shape, recordings in sorted(shapes.items())
     )
 

@@ -20,6 +20,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from aemg.datasets.formats.hdf5_file import dataset
 from aemg.datasets.formats.hdf5_heap import check_heaps
 from aemg.datasets.formats.pandas_table import DAMAGE, Column, attribute, read_frame
 from aemg.errors import DataFileError
@@ -259,6 +260,7 @@ class NeuromotorFile:
             data = self._file.get("data")
             if not isinstance(data, h5py.Dataset):
                 raise DataFileError(self.path, "a table /data", "none")
+            data = dataset(self.path, self._file, "data")
             if not self._checked:  # reading any text of a damaged file may not return
                 first = data.id.get_offset() or 0
                 check_heaps(self.path, (first, first + data.id.get_storage_size() if first else 0))
