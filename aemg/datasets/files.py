@@ -60,16 +60,18 @@ def parse_table(
     """
     expected = f"{columns} numbers in every line"
     data = data.rstrip()
-    first = data.partition(b"\n")[0]
+    first = data[: data.find(b"\n") if b"\n" in data else None]
     if (found := first.count(separator.encode()) + 1 if first else 0) != columns:
         raise DataFileError(path, expected, f"{found} in line {first_line}")
+    values = _plain_table(data, columns, separator)
+    if values is not None and _all_finite(values):
+        return values
     try:
-        values = _plain_table(data, columns, separator)
         if values is None:
             values = np.loadtxt(io.BytesIO(data), delimiter=separator, comments=None, ndmin=2)
     except (ValueError, OverflowError, MemoryError) as error:
         raise DataFileError(path, expected, f"text that does not parse ({_brief(error)})") from error
-    if (lines := data.count(b"\n") + 1) != len(values):
+    if (lines := _lines(data)) != len(values):
         raise DataFileError(path, expected, f"{len(values)} lines of numbers among {lines}")
     sound = _finite(values).all(axis=1)
     if not sound.all():
@@ -87,22 +89,32 @@ def parse_tables(
         DataFileError: as `parse_table`.
     """
     contents = [data.rstrip() for _, data in files]
-    lines = [data.count(b"\n") + 1 for data in contents]
+    lines = [_lines(data) for data in contents]
     joined = _plain_table(b"\n".join(contents), columns, separator) if all(contents) else None
-    if joined is None or len(joined) != sum(lines) or not _finite(joined).all():
+    if joined is None or len(joined) != sum(lines) or not _all_finite(joined):
         return [parse_table(path, data, columns, separator=separator) for path, data in files]
     return np.split(joined, np.cumsum(lines)[:-1])
 
 
 def _plain_table(data: bytes, columns: int, separator: str) -> NDArray[np.float64] | None:
-    """Numbers (T, columns), NaN where one is missing; None for text that polars does not take for numbers."""
+    """Numbers (T, columns) of all lines, NaN where one is missing; None for text that polars does not take for numbers."""
     is_float = re.search(rb"[.eEnN]", data[:4096]) is not None
     for kind in (pl.Float64,) if is_float else (pl.Int32, pl.Float64):
         schema = {f"{number}": kind for number in range(columns)}
         with suppress(pl.exceptions.PolarsError, pl.exceptions.PanicException):
             table = pl.read_csv(data, has_header=False, schema=schema, separator=separator, quote_char=None)
-            return table.to_numpy(writable=True).astype(np.float64, copy=False)
+            return table.cast(pl.Float64).to_numpy(writable=True)  # a line without numbers is one of NaN
     return None
+
+
+def _lines(data: bytes) -> int:
+    """Lines of text that does not end with a line's end."""
+    return int(np.count_nonzero(np.frombuffer(data, np.uint8) == ord("\n"))) + 1
+
+
+def _all_finite(values: NDArray[np.float64]) -> bool:
+    """Whether `_finite` holds everywhere, without an array of answers."""
+    return bool(values.size == 0 or (values.min() > -_LARGEST and values.max() < _LARGEST))
 
 
 def numeric(path: Path, name: str, values: object, shape: tuple[int | None, ...]) -> NDArray[Any]:

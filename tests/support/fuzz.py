@@ -1,7 +1,8 @@
 """Fuzzes every reader and loader, guided by coverage (atheris): python tests/support/fuzz.py --inputs 200000
 
-Each target runs in a process of its own with a limit on memory and on the time of an input. A finding is kept as
-FOUND/<target>-<digest>: python tests/support/fuzz.py --replay FOUND/... shows it again. `pip install -e '.[fuzz]'` first.
+Each target runs in a process of its own with a limit on memory and on the time of an input. Finished targets are kept in FOUND,
+so that a stopped run goes on. So are findings: python tests/support/fuzz.py --replay FOUND/<target>-<kind>-<digest> shows one
+again. `pip install -e '.[fuzz]'` first.
 exit status: 0 nothing found, 1 findings, 2 a mistake in the command
 """
 
@@ -68,7 +69,10 @@ def main() -> int:
 
 def launched(name: str, inputs: int, seconds: int, seed: int, found: Path) -> dict[str, Any]:
     """A target in a process of its own, begun again behind each finding, until its inputs or its time are used up."""
-    row: dict[str, Any] = {"target": name, "inputs": 0, "refused": 0, "findings": [], "seconds": 0.0}
+    kept_row = found / f"{name}.json"
+    if kept_row.exists() and (known := json.loads(kept_row.read_text()))["seed"] == seed:
+        return dict(known)
+    row: dict[str, Any] = {"target": name, "seed": seed, "inputs": 0, "refused": 0, "findings": [], "seconds": 0.0}
     started, left = time.monotonic(), inputs
     while left > 0 and time.monotonic() - started < seconds:
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", "POLARS_MAX_THREADS": "1"}
@@ -88,6 +92,7 @@ def launched(name: str, inputs: int, seconds: int, seed: int, found: Path) -> di
         if len(row["findings"]) >= 5:
             break
     row["seconds"] = round(time.monotonic() - started, 1)
+    kept_row.write_text(json.dumps(row))
     print(f"{name:24s} {row['inputs']:7d} inputs, {row['refused']:7d} refused, {len(row['findings'])} findings, "
           f"{row['seconds']} s", flush=True)  # fmt: skip
     return row
