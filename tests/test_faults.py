@@ -6,8 +6,6 @@ import itertools
 import json
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -18,6 +16,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from kill_drill import drill
 
 from aemg.config import save_config
 from aemg.corpus.lock import locked
@@ -30,17 +29,7 @@ from aemg.training import RunConfig, TrainingDataConfig, pretrain, train_tokeniz
 from aemg.training import run as run_module
 from aemg.training.data import SentenceDataset, mixture
 
-DRILL = Path(__file__).parent / "support" / "kill_drill.py"
 Made = Callable[..., RunConfig]
-
-
-def drill(stage: str, config: Path, folder: Path, kills: list[int]) -> int:
-    """Kills the job at those numbers of file operations, one run after the other, then lets it end."""
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-    command = [sys.executable, str(DRILL), stage, str(config), str(folder), *map(str, kills)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240)
-    assert done.returncode == 0, done.stderr[-3000:]
-    return int(next(line.split()[1] for line in done.stdout.splitlines() if line.startswith("steps")))
 
 
 def contents(folder: Path, *names: str) -> dict[str, bytes]:

@@ -138,3 +138,24 @@ def test_everything_public_has_a_docstring() -> None:
         if not ast.get_docstring(node)
     ]
     assert not bare
+
+
+def test_nothing_is_unpickled_or_parsed_without_limits() -> None:
+    """Pickles, archives of arrays and YAML come from strangers; what loads them must be the harmless form."""
+    found = []
+    for path in sorted((ROOT / "aemg").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
+                continue
+            owner = ast.unparse(node.func.value)
+            options = {k.arg: ast.unparse(k.value) for k in node.keywords}
+            name = f"{owner}.{node.func.attr}"
+            unsafe = (
+                (name in ("pickle.load", "pickle.loads", "joblib.load", "yaml.load", "yaml.unsafe_load", "pd.read_pickle"))
+                or (name == "torch.load" and options.get("weights_only") != "True")
+                or (name == "np.load" and options.get("allow_pickle", "False") != "False")
+                or (name.endswith(".extractall"))
+            )
+            if unsafe:
+                found.append(f"{path.relative_to(ROOT)}:{node.lineno} {name}")
+    assert not found

@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable
+from concurrent.futures import BrokenExecutor
 from pathlib import Path
 
 import joblib
-from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from aemg.config import to_mapping
 from aemg.corpus import Corpus
@@ -85,7 +85,7 @@ class SessionStore:
             for _ in parallel(work):
                 done += 1
                 report(done, len(wanted))
-        except TerminatedWorkerError as error:
+        except BrokenExecutor as error:
             raise AEMGError("a tokenising process died, maybe for want of memory; run it again, with fewer jobs") from error
         return wanted
 

@@ -3,30 +3,19 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
+from kill_drill import drill
 
 from aemg.config import load_config, save_config
 from aemg.neuromotor.training import DecoderConfig
 
 REPOSITORY = Path(__file__).parents[2]
-DRILL = REPOSITORY / "tests" / "support" / "kill_drill.py"
 SHORT = (
     "optim.epochs=2", "checkpoint_minutes=0", "data.window=2000", "optim.batch=2",
     "model.network={conv_channels: 24, lstm_hidden: 16, lstm_layers: 2}",
 )  # fmt: skip
-
-
-def drill(config: Path, folder: Path, kills: list[int]) -> int:
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-    command = [sys.executable, str(DRILL), "decoder", str(config), str(folder), *map(str, kills)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240)
-    assert done.returncode == 0, done.stderr[-3000:]
-    return int(next(line.split()[1] for line in done.stdout.splitlines() if line.startswith("steps")))
 
 
 def test_killed_at_any_file_operation_a_decoder_ends_bit_for_bit(mock: Path, tmp_path: Path) -> None:
@@ -35,7 +24,7 @@ def test_killed_at_any_file_operation_a_decoder_ends_bit_for_bit(mock: Path, tmp
         output = tmp_path / name
         words = [f"data.root={mock / 'discrete_gestures'}", f"output={output}", *SHORT]
         save_config(load_config(DecoderConfig, recipe, words), tmp_path / f"{name}.yaml")
-        drill(tmp_path / f"{name}.yaml", output, kills)
+        drill("decoder", tmp_path / f"{name}.yaml", output, kills)
         report = json.loads((output / "report.json").read_text())
         files = {file.name: file.read_bytes() for file in sorted((output / "model").iterdir()) if file.is_file()}
         files |= {file: (output / file).read_bytes() for file in ("metrics.csv", "epochs.csv", "users.csv", "stretches.csv")}

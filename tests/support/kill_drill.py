@@ -11,11 +11,22 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
+SCRIPT = Path(__file__)
 STEPS = {"os.rename": (0, 1), "os.remove": (0,), "os.mkdir": (0,), "os.rmdir": (0,), "os.link": (0, 1), "os.utime": (0,)}
+
+
+def drill(stage: str, config: Path, folder: Path, kills: list[int]) -> int:
+    """Kills a job at those numbers of file operations, one run after the other, then lets it end; the steps of its last run."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    command = [sys.executable, str(SCRIPT), stage, str(config), str(folder), *map(str, kills)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return int(next(line.split()[1] for line in done.stdout.splitlines() if line.startswith("steps")))
 
 
 def job_of(stage: str, config: str) -> Callable[[], object]:
