@@ -154,6 +154,8 @@ class Run:
         try:
             self._write_checkpoint(step)
         except (OSError, RuntimeError, SafetensorError) as error:
+            if "DataLoader worker" in str(error):  # torch tells of a dead worker wherever the run happens to be
+                raise
             told = " ".join(str(error).split())[:300]
             raise AEMGError(
                 f"{self._folder}: the checkpoint of step {step} cannot be written ({told}); is the disk full? The one before "
