@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from aemg import datasets
 from aemg.corpus import Corpus, CorpusWriter, prepare
 from aemg.corpus.bids import export_bids
-from aemg.corpus.bids_signal import quantised, write_bdf
+from aemg.corpus.bids.samples import quantised, write_bdf
 from aemg.datasets.base import DatasetInfo
 from aemg.datasets.formats.edf import read_header, read_samples
 from aemg.errors import AEMGError

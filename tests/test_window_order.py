@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aemg.corpus.layout import RecordingEntry
-from aemg.corpus.order import Blocks, Numbers, Order, Pool, batch_edges, ranges, rank_span
-from aemg.corpus.windows import WindowCut, covering, interval_edges, shelves_of
+from aemg.corpus.streaming.order import Blocks, Numbers, Order, Pool, batch_edges, ranges, rank_span
+from aemg.corpus.streaming.windows import WindowCut, covering, interval_edges, shelves_of
 from aemg.errors import AEMGError
 from aemg.signals import Interval, ring
 

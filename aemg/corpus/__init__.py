@@ -7,13 +7,13 @@
 ...     step(batch.signal)
 """
 
-from aemg.corpus.batches import WindowBatch
 from aemg.corpus.corpus import Corpus
 from aemg.corpus.layout import RecordingEntry, SkippedSource
 from aemg.corpus.people import share_of_people
 from aemg.corpus.prepare import PrepareResult, prepare
 from aemg.corpus.store import Problem, verify
-from aemg.corpus.stream import WindowStream
+from aemg.corpus.streaming.batches import WindowBatch
+from aemg.corpus.streaming.stream import WindowStream
 from aemg.corpus.writer import CorpusWriter
 
 __all__ = [

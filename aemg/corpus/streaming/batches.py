@@ -10,8 +10,8 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from aemg.corpus.order import Group, Numbers
-from aemg.corpus.windows import Parts, Shelf, covering
+from aemg.corpus.streaming.order import Group, Numbers
+from aemg.corpus.streaming.windows import Parts, Shelf, covering
 
 Key = NDArray[np.float64] | NDArray[np.float32]
 
@@ -85,7 +85,7 @@ class Plan:
         return WindowBatch(windows[column], recording, start, interval)
 
     def _decoded(self, pool: int, codes: NDArray[np.int16], column: Numbers, recording: Numbers) -> NDArray[np.float32]:
-        from aemg.corpus.kernel import decode_windows  # not for the processes that read
+        from aemg.corpus.streaming.kernel import decode_windows  # not for the processes that read
 
         shelf, keys = self._shelves[pool], self._keys[pool]
         unknown = set(recording.tolist()) - keys.keys()

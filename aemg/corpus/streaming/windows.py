@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aemg.corpus.layout import RecordingEntry
-from aemg.corpus.order import Numbers, Pool
+from aemg.corpus.streaming.order import Numbers, Pool
 from aemg.errors import AEMGError
 
 logger = logging.getLogger(__name__)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from aemg.corpus.corpus import Corpus
 from aemg.corpus.processes import end_with_parent
-from aemg.corpus.windows import Parts
+from aemg.corpus.streaming.windows import Parts
 from aemg.errors import AEMGError
 
 _SPARE = 1.25  # of memory that is asked for, since the next group may be larger

@@ -17,8 +17,8 @@ from pathlib import Path
 
 import numpy as np
 
-from aemg.corpus import bids_texts as texts
-from aemg.corpus.bids_signal import quantised, write_bdf
+from aemg.corpus.bids import texts
+from aemg.corpus.bids.samples import quantised, write_bdf
 from aemg.corpus.corpus import Corpus
 from aemg.corpus.layout import RecordingEntry
 from aemg.corpus.lock import locked

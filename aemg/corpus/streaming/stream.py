@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from aemg.corpus.batches import Plan, WindowBatch
 from aemg.corpus.corpus import Corpus
-from aemg.corpus.order import Order
-from aemg.corpus.prefetch import Reader, Readers, Unread
-from aemg.corpus.windows import Parts, WindowCut, interval_edges, shelves_of
+from aemg.corpus.streaming.batches import Plan, WindowBatch
+from aemg.corpus.streaming.order import Order
+from aemg.corpus.streaming.prefetch import Reader, Readers, Unread
+from aemg.corpus.streaming.windows import Parts, WindowCut, interval_edges, shelves_of
 from aemg.errors import AEMGError
 
 logger = logging.getLogger(__name__)
