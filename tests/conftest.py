@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import settings
 from native.neuromotor import write_neuromotor_file
 
 from aemg.corpus import prepare
@@ -31,6 +32,8 @@ PEOPLE, REPETITIONS = 4, 3
 VOID = {"meta", "br", "img", "link", "path", "use", "image", "rect"}
 
 torch.set_num_threads(1)
+settings.register_profile("repeatable", derandomize=True, database=None)  # the same examples in every run
+settings.load_profile("repeatable")
 
 
 def read_as_envelope(reader: DatasetReader, root: Path, source: str) -> list[Recording]:

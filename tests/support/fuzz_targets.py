@@ -262,6 +262,29 @@ def read_settings(path: Path) -> None:
     load_config(RunConfig, path)
 
 
+def write_archive(root: Path, kind: str) -> Path:
+    content = root / "content" / "set"
+    content.mkdir(parents=True)
+    for name in ("a.csv", "b.csv"):
+        (content / name).write_text("1,2,3\n" * 40)
+    shutil.make_archive(str(root / "archive"), kind, root / "content")
+    shutil.rmtree(root / "content")
+    return next(root.glob("archive.*"))
+
+
+def read_archive(path: Path) -> None:
+    """Unpacks into a folder of its own, and sees that nothing was written beside it."""
+    from aemg.datasets.download.unpack import unpack
+
+    folder, before = path.parent / "in" / "here", {p for p in path.parent.rglob("*") if p.is_file()}
+    try:
+        unpack(path, folder, lambda what, done, total: None)
+    finally:
+        after = {p for p in path.parent.rglob("*") if p.is_file() and folder not in p.parents}
+        shutil.rmtree(path.parent / "in", ignore_errors=True)
+        assert after == before, f"written outside of the folder: {after - before}"
+
+
 LOADERS = (
     Target("corpus", write_corpus, read_corpus),
     Target("model", write_model, read_model),
@@ -269,6 +292,7 @@ LOADERS = (
     Target("checkpoint", write_checkpoint, read_checkpoint),
     Target("released-checkpoint", write_released, read_released),
     Target("settings", write_settings, read_settings),
+    *(Target(f"archive-{kind}", partial(write_archive, kind=kind), read_archive) for kind in ("zip", "tar", "gztar", "xztar")),
 )
 TARGETS = {
     target.name: target
