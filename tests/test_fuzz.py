@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -48,7 +49,8 @@ def test_files_that_are_cut_or_gone_are_told(name: str, bench: Callable[[str], B
             path.unlink() if content is None else path.write_bytes(content)
             try:
                 if name == "settings" and content is not None:
-                    made.target.read(made.place)  # half a settings file may be one
+                    with suppress(AEMGError):  # a part of a settings file may be one
+                        made.target.read(made.place)
                 else:
                     with pytest.raises(AEMGError):
                         made.target.read(made.place)
