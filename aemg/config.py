@@ -64,8 +64,8 @@ def _read_mapping(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise ConfigError(f"no configuration file {path}; the ready ones are in configs/")
     try:
-        values = yaml.safe_load(path.read_text())
-    except yaml.YAMLError as error:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeError) as error:
         raise ConfigError(f"{path} is not valid YAML: {error}") from None
     if values is None:
         return {}

@@ -149,3 +149,9 @@ def test_nested_groups_keep_their_other_defaults() -> None:
     assert config.tokenizer == TokenizerConfig(gating="none")
     assert (config.network.width, config.network.codes) == (64, 8192)
     assert config.token_samples == 500
+
+
+def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_bytes(b"output: \xe1\xe1")
+    with pytest.raises(ConfigError, match="is not valid YAML"):
+        load_config(SpaceConfig, tmp_path / "config.yaml")

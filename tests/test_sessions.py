@@ -286,3 +286,13 @@ def test_sessions_are_the_same_whoever_makes_them(corpus: Path, tmp_path: Path, 
         store.ensure(keys, jobs=2)
     for key in keys:
         assert_equal(store.load(key), SessionStore(corpus, SPACE, NCT).load(key))
+
+
+@pytest.mark.parametrize("head", [b"{'descr': (", b"{'descr': '<f4'", b"\xff\xff"])
+def test_an_array_with_a_damaged_head_says_so(sessions: list[Session], tmp_path: Path, head: bytes) -> None:
+    save_session(sessions[0], tmp_path / "s")
+    file = tmp_path / "s" / "windows.npy"
+    data = file.read_bytes()
+    file.write_bytes(data[:10] + head.ljust(len(head) + 4) + data[14 + len(head) :])
+    with pytest.raises(DataFileError, match="tokenised session"):
+        load_session(tmp_path / "s")

@@ -18,6 +18,7 @@ from aemg.datasets.base import DatasetInfo
 from aemg.errors import DataFileError
 from aemg.signals import Provenance
 
+_NUMBER_STARTS: Final = tuple(bytes([c]) for c in b"0123456789+-. ")
 _LARGEST: Final = 1e15  # far beyond any sample or time stamp, and safe in float32 arithmetic
 
 
@@ -98,6 +99,8 @@ def parse_tables(
 
 def _plain_table(data: bytes, columns: int, separator: str) -> NDArray[np.float64] | None:
     """Numbers (T, columns) of all lines, NaN where one is missing; None for text that polars does not take for numbers."""
+    if data[:1] not in _NUMBER_STARTS:  # polars would unpack what begins like gzip, zlib or zstd
+        return None
     is_float = re.search(rb"[.eEnN]", data[:4096]) is not None
     for kind in (pl.Float64,) if is_float else (pl.Int32, pl.Float64):
         schema = {f"{number}": kind for number in range(columns)}

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any
 
 import numpy as np
@@ -196,11 +197,16 @@ def load_session(folder: Path) -> Session:
         )
         # computed from all windows, which need not be read for them again
         vars(session).update({name: np.array(card[name], np.float32) for name in ("feature_mean", "feature_std")})
-    except (OSError, ValueError, KeyError, TypeError, IndexError, EOFError) as error:
+    except _DAMAGE as error:
         raise DataFileError(folder, "a tokenised session", f"{type(error).__name__}: {error}") from error
     return session
 
 
+# What json and numpy raise on a file with wrong bytes in it; the head of an array's file is parsed like Python.
+_DAMAGE = (
+    OSError, ValueError, KeyError, TypeError, AttributeError, IndexError, EOFError, OverflowError, MemoryError, SyntaxError,
+    TokenError,
+)  # fmt: skip
 # What training reads lies apart from what only controls read.
 _TABLES = {
     "windows.npy": ("window_start_s", "slot_features"),

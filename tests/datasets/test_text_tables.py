@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -98,3 +100,10 @@ def test_the_damaged_file_among_several_is_named(damage: bytes, place: int) -> N
     files[place] = (files[place][0], damage)
     with pytest.raises(DataFileError, match=rf"^{place}\.csv: expected 3 numbers in every line"):
         parse_tables(files, 3)
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, zlib.compress])
+def test_packed_text_is_not_unpacked(pack) -> None:
+    packed = pack(b"1,2,3\n" * 100).replace(b"\n", b" ")
+    with pytest.raises(DataFileError, match="expected 3 numbers in every line"):
+        parse_table(PATH, b",".join([packed[:10], packed[10:20], packed[20:]]), 3)
