@@ -13,7 +13,9 @@ import numpy as np
 import pytest
 
 from aemg import datasets
+from aemg.config import load_config
 from aemg.corpus import Corpus
+from aemg.training import RunConfig
 
 REPOSITORY = Path(__file__).parents[1]
 Main = Callable[[list[str]], int]
@@ -94,7 +96,9 @@ def test_overlap_is_told_with_what_to_leave_out(main: Main, native: Path, tmp_pa
     capsys.readouterr()
     assert main(["overlap", str(tmp_path / "c"), str(tmp_path / "c" / "kanoga-myo.h5")]) == 1
     said = capsys.readouterr().out
-    assert said.startswith("2 of 2 people and 8 of 8 files were seen") and "data.exclude_people={kanoga-myo: [1, 2]}" in said
+    assert said.startswith("2 of 2 people and 8 of 8 files were seen") and 'data.exclude_people={kanoga-myo: ["1", "2"]}' in said
+    override = said.partition("'")[2].partition("'")[0]
+    assert load_config(RunConfig, None, [override]).data.exclude_people == {"kanoga-myo": ("1", "2")}
 
 
 def test_prepare_then_verify(main: Main, native: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
@@ -62,7 +63,7 @@ def overlap_text(found: Overlap) -> str:
     if len(found.files) > 20:
         lines.append(f"  and {len(found.files) - 20} more files")
     if people:
-        told = ", ".join(f"{name}: [{', '.join(subjects)}]" for name, subjects in people.items())
+        told = ", ".join(f"{name}: {json.dumps(subjects)}" for name, subjects in people.items())
         lines.append(f"leave them out of training with: 'data.exclude_people={{{told}}}'")
     return "\n".join(lines)
 
