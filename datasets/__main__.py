@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from aemg.errors import AEMGError
+from aemg.errors import told
 
 FOLDER = Path(__file__).parent
 ORDER = ("list", "info", "labels", "download", "verify", "check", "prepare", "overlap", "explore", "export")
@@ -36,15 +36,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         formatter_class=argparse.RawTextHelpFormatter,
     )  # fmt: skip
     command["arguments"](parser)
-    try:
-        status: int = command["run"](parser.parse_args(rest))
-    except AEMGError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("stopped; the same command goes on from here", file=sys.stderr)
-        return 130
-    return status
+    args = parser.parse_args(rest)
+    return told(lambda: command["run"](args))
 
 
 def path_of(command: str) -> Path:

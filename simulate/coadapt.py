@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from aemg.corpus.report import progress_bar
-from aemg.errors import AEMGError
+from aemg.errors import told
 
 EXAMPLES = """examples:
   python simulate coadapt --policy runs/phase1/seed-0 --decoder runs/decoder --out runs/coadapt
@@ -30,16 +30,7 @@ exit status: 0 done, 2 a mistake in the command (one line on stderr)"""
 
 def main(argv: Sequence[str] | None = None) -> int:
     args = parser().parse_args(argv)
-    try:
-        told = make(args)
-    except AEMGError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("stopped; the same command goes on from here", file=sys.stderr)
-        return 130
-    print(told)
-    return 0
+    return told(lambda: print(make(args)))
 
 
 def make(args: argparse.Namespace) -> str:

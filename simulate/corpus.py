@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from aemg.corpus import prepare
 from aemg.corpus.report import progress_bar, result_text
-from aemg.errors import AEMGError
+from aemg.errors import told
 from aemg.simulation.artefacts import ARTEFACTS
 from aemg.simulation.conditions import FINGER_MUSCLES, Condition
 from aemg.simulation.corpus import set_of
@@ -48,19 +48,15 @@ exit status: 0 done, 2 a mistake in the command (one line on stderr)"""
 
 def main(argv: Sequence[str] | None = None) -> int:
     args = parser().parse_args(argv)
-    try:
-        reader = keep_truth(set_of(spec(args)), args.out, spikes=args.spikes)
-        with progress_bar(reader.info.name) as progress:
-            result = prepare(reader, args.out, jobs=args.jobs, shards=args.shards, progress=progress)
-        complete_truth(reader)
-    except AEMGError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("stopped; the same command goes on from here", file=sys.stderr)
-        return 130
+    return told(lambda: make(args))
+
+
+def make(args: argparse.Namespace) -> None:
+    reader = keep_truth(set_of(spec(args)), args.out, spikes=args.spikes)
+    with progress_bar(reader.info.name) as progress:
+        result = prepare(reader, args.out, jobs=args.jobs, shards=args.shards, progress=progress)
+    complete_truth(reader)
     print(result_text(result))
-    return 0
 
 
 def spec(args: argparse.Namespace) -> CorpusSpec:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from aemg.corpus.report import progress_bar
-from aemg.errors import AEMGError
+from aemg.errors import AEMGError, told
 from aemg.simulation.anatomy import MUSCLE_NAMES, Person, sample_person
 from aemg.simulation.devices import DEVICES, Device, device
 from aemg.simulation.pool import CONTROL_RATE_HZ, discharge
@@ -43,15 +43,7 @@ exit status: 0 done, 2 a mistake in the command or in a table (one line on stder
 
 def main(argv: Sequence[str] | None = None) -> int:
     args = parser().parse_args(argv)
-    try:
-        make(args)
-    except AEMGError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("stopped; nothing was written", file=sys.stderr)
-        return 130
-    return 0
+    return told(lambda: make(args), stopped="nothing was written")
 
 
 def make(args: argparse.Namespace) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from aemg.corpus.report import progress_bar
-from aemg.errors import AEMGError
+from aemg.errors import told
 from aemg.report.film import check_film, write_film
 
 EXAMPLES = """examples:
@@ -27,29 +27,25 @@ exit status: 0 done, 2 a mistake in the command (one line on stderr)"""
 
 def main(argv: Sequence[str] | None = None) -> int:
     args = parser().parse_args(argv)
-    try:
-        check_film(args.out)
-        from aemg.virtual_user.emg import EMGSettings
-        from aemg.virtual_user.networks import load_network
-        from aemg.virtual_user.take import film_take
-        from aemg.virtual_user.users import load_policy
+    return told(lambda: make(args), stopped="nothing was written")
 
-        policy = None if args.policy == "controller" else load_policy(Path(args.policy))
-        decoder, emg = (None, EMGSettings(montage=args.montage)) if args.decoder is None else load_network(args.decoder)
-        take = film_take(
-            policy, decoder, emg, seconds=args.seconds, frames_per_s=args.frames, templates=args.templates, seed=args.seed
-        )
-        with progress_bar("frames") as progress:
-            written = write_film(take, args.out, progress)
-    except AEMGError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("stopped; nothing was written", file=sys.stderr)
-        return 130
+
+def make(args: argparse.Namespace) -> None:
+    check_film(args.out)
+    from aemg.virtual_user.emg import EMGSettings
+    from aemg.virtual_user.networks import load_network
+    from aemg.virtual_user.take import film_take
+    from aemg.virtual_user.users import load_policy
+
+    policy = None if args.policy == "controller" else load_policy(Path(args.policy))
+    decoder, emg = (None, EMGSettings(montage=args.montage)) if args.decoder is None else load_network(args.decoder)
+    take = film_take(
+        policy, decoder, emg, seconds=args.seconds, frames_per_s=args.frames, templates=args.templates, seed=args.seed
+    )
+    with progress_bar("frames") as progress:
+        written = write_film(take, args.out, progress)
     size = f"{written.stat().st_size / 1e6:.1f} MB"
     print(f"{written}: {len(take.frame_s)} frames, {size}; mean distance of the fingertips {1e3 * take.tip_error_m:.1f} mm")
-    return 0
 
 
 def parser() -> argparse.ArgumentParser:

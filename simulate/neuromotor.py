@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 
 from aemg.corpus.report import progress_bar
-from aemg.errors import AEMGError
+from aemg.errors import told
 from aemg.simulation.neuromotor import simulate_neuromotor
 
 EXAMPLES = """examples:
@@ -25,20 +25,16 @@ exit status: 0 done, 2 a mistake in the command (one line on stderr)"""
 
 def main(argv: Sequence[str] | None = None) -> int:
     args = parser().parse_args(argv)
-    try:
-        with progress_bar(args.task) as progress:
-            files = simulate_neuromotor(
-                args.task, args.out, people=args.people, minutes=args.minutes, seed=args.seed,
-                validation=args.validation, test=args.test, jobs=args.jobs, progress=progress,
-            )  # fmt: skip
-    except AEMGError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("stopped; the same command goes on from here", file=sys.stderr)
-        return 130
+    return told(lambda: make(args))
+
+
+def make(args: argparse.Namespace) -> None:
+    with progress_bar(args.task) as progress:
+        files = simulate_neuromotor(
+            args.task, args.out, people=args.people, minutes=args.minutes, seed=args.seed,
+            validation=args.validation, test=args.test, jobs=args.jobs, progress=progress,
+        )  # fmt: skip
     print(f"{len(files)} recordings of {args.minutes:g} min and {args.task}_corpus.csv in {args.out}")
-    return 0
 
 
 def parser() -> argparse.ArgumentParser:

@@ -24,7 +24,7 @@ from aemg.training.config import FitSettings, TrackingConfig
 from aemg.training.data import EpochSampler, first_of
 from aemg.training.descent import Descent
 from aemg.training.processes import joined_processes
-from aemg.training.run import Best, Run
+from aemg.training.run import Best, Run, tells_of_dead_worker
 
 
 class Batch(Protocol):
@@ -186,7 +186,7 @@ def _dead_workers_told(workers: int) -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        if "DataLoader worker" not in str(error):
+        if not tells_of_dead_worker(error):
             raise
         raise AEMGError(
             f"a process that loads data died ({error}), maybe for want of memory: type the same command again, with fewer "

@@ -154,7 +154,7 @@ class Run:
         try:
             self._write_checkpoint(step)
         except (OSError, RuntimeError, SafetensorError) as error:
-            if "DataLoader worker" in str(error):  # torch tells of a dead worker wherever the run happens to be
+            if tells_of_dead_worker(error):
                 raise
             told = " ".join(str(error).split())[:300]
             raise AEMGError(
@@ -197,6 +197,11 @@ class Run:
             if new:
                 writer.writeheader()
             writer.writerow(row)
+
+
+def tells_of_dead_worker(error: BaseException) -> bool:
+    """Whether an error is torch's word that a process that loads data died, which comes wherever the run happens to be."""
+    return isinstance(error, RuntimeError) and "DataLoader worker" in str(error)
 
 
 def _truncate(path: Path, step: int) -> None:
