@@ -6,7 +6,10 @@ Letters: W windows, C channels, L samples of a window.
 from __future__ import annotations
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
+
+from aemg.errors import AEMGError
 
 FEATURES = ("rms", "waveform_length", "zero_crossings", "slope_sign_changes")
 
@@ -51,6 +54,66 @@ def time_domain_between(
     return _on_log_scale(means, rest)
 
 
+class FeatureBuffer:
+    """`time_domain_between` of a signal that comes in chunks, of which no more than the last `samples` are kept.
+
+    Args:
+        rest_rms: (C,), as for `time_domain`.
+    """
+
+    def __init__(self, rest_rms: NDArray[np.float64], samples: int) -> None:
+        self._rest, self._kept = np.maximum(rest_rms, 1e-12).astype(np.float32), samples
+        self._signal = np.zeros((len(rest_rms), 0), np.float32)
+        self.seen = 0
+
+    def push(self, signal: NDArray[np.float32]) -> None:
+        """The next samples (C, n)."""
+        older = self._signal[:, max(0, self._signal.shape[1] + signal.shape[1] - self._kept) :]
+        self._signal = np.concatenate([older, signal[:, -self._kept :]], axis=1)
+        self.seen += signal.shape[1]
+
+    def between(self, start: NDArray[np.int64], stop: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Features (N, C, 4) of stretches [start, stop) of at least three samples, counted from the first one pushed.
+
+        Raises:
+            AEMGError: a stretch that is not kept, or shorter.
+        """
+        origin = self.seen - self._signal.shape[1]
+        if len(start) and (start.min() < origin or stop.max() > self.seen or (stop - start).min() < 3):
+            raise AEMGError(f"only stretches of three samples or more within [{origin}, {self.seen}) are there")
+        means = np.empty((len(FEATURES), len(start), len(self._rest)), np.float32)
+        _means_between(self._signal, start - origin, stop - origin, self._rest, means)
+        return _on_log_scale(list(means), self._rest)
+
+
+@njit(cache=True, fastmath={"reassoc", "contract", "nsz"})
+def _means_between(
+    signal: NDArray[np.float32],
+    start: NDArray[np.int64],
+    stop: NDArray[np.int64],
+    rest: NDArray[np.float32],
+    means: NDArray[np.float32],
+) -> None:
+    """Means of what `_parts` gives, (4, N, C)."""
+    for i in range(len(start)):
+        n = stop[i] - start[i]
+        for c in range(signal.shape[0]):
+            x = signal[c, start[i] : stop[i]]
+            least = np.float32(0.3) * rest[c]
+            power, slope, crossings, changes = np.float32(0.0), np.float32(0.0), np.int32(0), np.int32(0)
+            for t in range(n):
+                power += x[t] * x[t]
+            for t in range(n - 1):
+                steep = abs(x[t + 1] - x[t])
+                slope += steep
+                crossings += np.int32((x[t + 1] * x[t] < np.float32(0.0)) & (steep > least))
+            for t in range(n - 2):
+                before, after = x[t + 1] - x[t], x[t + 2] - x[t + 1]
+                changes += np.int32((before * after < np.float32(0.0)) & (max(abs(before), abs(after)) > least))
+            means[0, i, c], means[1, i, c] = power / n, slope / (n - 1)
+            means[2, i, c], means[3, i, c] = crossings / (n - 1), changes / (n - 2)
+
+
 def _parts(
     signal: NDArray[np.float32], rest: NDArray[np.float32]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_], NDArray[np.bool_]]:
@@ -75,21 +138,12 @@ def standardise(features: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray((features - features.mean(axis=0)) / np.where(spread > 1e-6, spread, 1.0), dtype=np.float32)
 
 
-def log_covariances(windows: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Matrix logarithms of the windows' covariances: the log-Euclidean tangent space (Arsigny et al. 2007, doi
-    10.1137/050637996), in which a session is recentred by taking its mean away.
-
-    Each covariance is shrunk towards a scaled identity (Chen et al. 2010, "OAS", doi 10.1109/TSP.2010.2053029).
-
-    Args:
-        windows: (W, C, L).
-
-    Returns:
-        (W, C, C).
-    """
+def oas_covariances(windows: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Covariances (W, C, C) of windows (W, C, L), each shrunk towards a scaled identity (Chen et al. 2010, "OAS", doi
+    10.1109/TSP.2010.2053029)."""
     n, channels, samples = windows.shape
     if not n:
-        return np.zeros((0, channels, channels), np.float32)
+        return np.zeros((0, channels, channels))
     centred = windows - windows.mean(axis=-1, keepdims=True)
     covariance = np.einsum("wcl,wdl->wcd", centred, centred, optimize=True).astype(np.float64) / samples
     mean = np.trace(covariance, axis1=1, axis2=2) / channels
@@ -97,6 +151,19 @@ def log_covariances(windows: NDArray[np.float32]) -> NDArray[np.float32]:
     spread = (samples + 1.0) * (power - mean**2 / channels)
     shrinkage = np.where(spread > 0, np.minimum((power + mean**2) / np.maximum(spread, 1e-300), 1.0), 1.0)
     identity = (shrinkage * mean)[:, None, None] * np.eye(channels)
-    values, vectors = np.linalg.eigh((1 - shrinkage)[:, None, None] * covariance + identity)
+    return np.asarray((1 - shrinkage)[:, None, None] * covariance + identity)
+
+
+def log_covariances(windows: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Matrix logarithms of the windows' covariances: the log-Euclidean tangent space (Arsigny et al. 2007, doi
+    10.1137/050637996), in which a session is recentred by taking its mean away.
+
+    Args:
+        windows: (W, C, L).
+
+    Returns:
+        (W, C, C).
+    """
+    values, vectors = np.linalg.eigh(oas_covariances(windows))
     logs = np.log(np.maximum(values, 1e-24))
     return np.asarray(np.einsum("wij,wj,wkj->wik", vectors, logs, vectors, optimize=True), dtype=np.float32)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -13,11 +14,12 @@ from aemg.errors import AEMGError
 from aemg.signals import Montage, Recording
 from aemg.tokenizer.config import FrameGrid, TokenizerConfig
 from aemg.tokenizer.segment import Segmenter, block_sums, frame_energy, total_energy
-from aemg.tokenizer.sentence import PHASES, Sentence, Token, build_sentence
+from aemg.tokenizer.sentence import PHASES, Sentence, Token, build_sentence, scale, spread_floor
 
 REST = "rest"
 _SMOOTHING_S = 0.25  # span of the moving mean that finds quiet stretches
 _ROUNDING = 1e-6  # frames; times in seconds are not exact
+_NOTHING = np.zeros(0)
 
 
 @dataclass(frozen=True)
@@ -139,6 +141,7 @@ class TokenStream:
         self._summed = 0  # samples whose blocks have been summed
         self._segmenter = _segmenter(config, rest, self._grid)
         self._next_blind = 0
+        self._floor = spread_floor(rest.rms)
 
     def push(self, chunk: NDArray[np.float32]) -> list[Token]:
         """Tokens that are complete with this chunk.
@@ -157,6 +160,33 @@ class TokenStream:
     def flush(self) -> list[Token]:
         """The tokens that the end of the signal completes; the stream is spent then."""
         return self._emit(final=True)
+
+    def push_open(self, chunk: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.float32], int]:
+        """`push`, and what `flush` would give if the signal ended here; the stream goes on.
+
+        Args:
+            chunk: (C, t), the next samples.
+
+        Returns:
+            first sample, last sample (exclusive) and phase (n, 3) and z-scored values (n, C, L) of the tokens that are complete
+            and then of the contraction under way; and how many are complete.
+        """
+        self._samples = np.concatenate([self._samples, chunk], axis=1)
+        if self._config.gating == "none":
+            spans = self._blind()
+            complete = len(spans)
+        else:
+            spans = self._segmenter.push(self._energies())
+            complete = len(spans)
+            if self._segmenter.under_way:
+                spans = np.concatenate([spans, copy.copy(self._segmenter).push(_NOTHING, final=True)])
+        values = np.zeros((len(spans), len(self._samples), self._grid.max_samples), np.float32)
+        for token, (first, last, _) in zip(values, (spans - (self._origin, self._origin, 0)).tolist()):
+            piece = self._samples[None, :, first:last].copy()
+            scale(piece, self._floor)
+            token[:, : last - first] = piece[0]
+        self._forget()
+        return spans, values, complete
 
     def _emit(self, final: bool) -> list[Token]:
         spans = self._blind() if self._config.gating == "none" else self._segmenter.push(self._energies(), final)

@@ -51,6 +51,8 @@ def _about_mean(
 def _over_channels(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """(C, n) -> (n,). Channel after channel: numpy's sum takes another order for a single column, so that a stream's
     energies would differ in the last bit."""
+    if values.shape[1] <= _STRETCH:
+        return np.asarray(np.add.accumulate(values)[-1])
     total = np.zeros(values.shape[1])
     for channel in values:
         total += channel
@@ -86,6 +88,11 @@ class Segmenter:
     def earliest_sample(self) -> int:
         """First sample that a coming token may begin at."""
         return (self._base + self._grid.lead) * self._grid.hop
+
+    @property
+    def under_way(self) -> bool:
+        """Whether the end of the signal would end a contraction."""
+        return len(self._pending) > 0
 
     def push(self, energy: NDArray[np.float64], final: bool = False) -> NDArray[np.int64]:
         """Spans that are complete once these frames are known.

@@ -111,7 +111,7 @@ def build_sentence(
     n, channels = len(spans), signal.shape[0]
     padded = max(1, -(-n // rows)) * rows
     start, lengths = spans[:, 0], spans[:, 1] - spans[:, 0]
-    floor = _EPSILON * np.maximum(rest_rms, _SILENT * rest_rms.max()) + float(np.finfo(np.float32).tiny)
+    floor = spread_floor(rest_rms)
     values, sigma = _cut_and_scale(signal, start - origin, lengths, floor, max_samples, padded)
     log_sigma = np.zeros((padded, channels), np.float32)
     log_sigma[:n] = np.log((sigma + floor) / (rest_rms + floor))
@@ -136,6 +136,11 @@ def build_sentence(
     )
 
 
+def spread_floor(rest_rms: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(C,) what is added to a token's standard deviation in its z-score."""
+    return np.asarray(_EPSILON * np.maximum(rest_rms, _SILENT * rest_rms.max()) + float(np.finfo(np.float32).tiny))
+
+
 def _cut_and_scale(
     signal: NDArray[np.float32],
     start: NDArray[np.int64],
@@ -152,12 +157,21 @@ def _cut_and_scale(
         which = np.flatnonzero(lengths == length)
         windows = np.lib.stride_tricks.sliding_window_view(signal, int(length), axis=1)  # (C, T - length + 1, length)
         piece = windows[:, start[which]].transpose(1, 0, 2).copy()  # (n, C, length)
-        piece -= piece.mean(axis=2, keepdims=True, dtype=np.float64)
-        spread = np.sqrt(np.einsum("ncl,ncl->nc", piece, piece) / length)
-        piece /= (spread + floor)[:, :, None]
+        sigma[which] = scale(piece, floor)
         values[which, :, :length] = piece
-        sigma[which] = spread
     return values, sigma
+
+
+def scale(pieces: NDArray[np.float32], floor: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Z-scores (n, C, length) in place; returns the standard deviations (n, C).
+
+    Args:
+        floor: (C,) of `spread_floor`.
+    """
+    pieces -= pieces.mean(axis=2, keepdims=True, dtype=np.float64)
+    spread = np.sqrt(np.einsum("ncl,ncl->nc", pieces, pieces) / pieces.shape[2])
+    pieces /= (spread + floor)[:, :, None]
+    return np.asarray(spread)
 
 
 def _pad(values: NDArray[Any], rows: int, dtype: type[Scalar]) -> NDArray[Scalar]:
