@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from safetensors import SafetensorError
@@ -20,6 +20,7 @@ from aemg.model.batch import SentenceBatch, collate, stretch_of
 from aemg.model.codebook import Codebook, Quantised
 from aemg.model.config import AEMGConfig
 from aemg.model.network import Decoder, Encoder
+from aemg.model.pretrained import weights_folder
 from aemg.sessions import SessionKey, tokenise_session
 from aemg.signals import Recording
 from aemg.topology import Worn
@@ -73,12 +74,13 @@ class ModelCard:
 
     @classmethod
     def read(cls, path: str | Path) -> ModelCard:
-        """The card in a model's folder.
+        """The card of a model, by what `weights_folder` takes.
 
         Raises:
             DataFileError: a file is missing or damaged.
+            AEMGError: as `weights_folder`.
         """
-        folder = Path(path)
+        folder = weights_folder(path)
         config_file = folder / "config.json"
         if not config_file.is_file():
             raise DataFileError(folder, "a folder with config.json and model.safetensors", "no config.json there")
@@ -127,8 +129,8 @@ class AEMG(nn.Module):
         stage: `fresh`, `codebook` (stage 1 done) or `masked` (stage 2 done).
         sync: share the codebook's averages between processes while training.
 
-    >>> model = AEMG.from_pretrained("runs/pretrain/model")  # doctest: +SKIP
-    >>> model.embed(recording).shape                         # doctest: +SKIP
+    >>> model = AEMG.from_pretrained("aemg-tiny")  # doctest: +SKIP
+    >>> model.embed(recording).shape               # doctest: +SKIP
     torch.Size([23, 128])
     """
 
@@ -176,8 +178,12 @@ class AEMG(nn.Module):
         found = [self.tokenizer.quantise(batch).codes[batch.valid] for batch in batches]
         return torch.cat(found) if found else torch.zeros(0, dtype=torch.int64)
 
-    def save_pretrained(self, path: str | Path) -> None:
+    def save_pretrained(self, path: str | Path, dtype: Literal["float32", "float16"] = "float32") -> None:
         """Writes config.json, seen.json and model.safetensors into a folder, each in one step.
+
+        Args:
+            dtype: that weights are stored in; float16 halves the file and moves a weight w by at most max(|w| / 2048,
+                3e-8). A tensor that float16 cannot hold stays as it is.
 
         Raises:
             OSError: the folder cannot be written.
@@ -186,7 +192,7 @@ class AEMG(nn.Module):
         folder.mkdir(parents=True, exist_ok=True)
         config = {"format": 1, "stage": self.stage, "config": to_mapping(self.config), "forearm": asdict(self.forearm)}
         seen = {**asdict(self.seen), "files": sorted(self.seen.files)}
-        tensors = {name: value.detach().cpu().contiguous().clone() for name, value in self.state_dict().items()}
+        tensors = {name: _stored(value.detach().cpu(), dtype) for name, value in self.state_dict().items()}
         partial = folder / f"model.safetensors.partial-{os.getpid()}"
         save_file(tensors, partial)
         os.replace(partial, folder / "model.safetensors")
@@ -195,12 +201,17 @@ class AEMG(nn.Module):
 
     @classmethod
     def from_pretrained(cls, path: str | Path) -> AEMG:
-        """Reads what `save_pretrained` wrote; nothing is unpickled.
+        """Reads what `save_pretrained` wrote, as float32; nothing is unpickled or fetched.
+
+        Args:
+            path: a model's folder, a release file, or a name: "aemg-tiny" is in the package, "aemg-base" is looked for in
+                the folder that AEMG_WEIGHTS names; see `weights_folder`.
 
         Raises:
             DataFileError: a file is missing or damaged, or does not fit the others.
+            AEMGError: as `weights_folder`.
         """
-        folder = Path(path)
+        folder = weights_folder(path)
         card = ModelCard.read(folder)
         model = cls(card.config, seen=card.seen, forearm=card.forearm, stage=card.stage)
         weights = folder / "model.safetensors"
@@ -226,6 +237,12 @@ class AEMG(nn.Module):
 
     def _rows(self, found: list[Tensor], width: int) -> Tensor:
         return torch.cat(found) if found else torch.zeros(0, width)
+
+
+def _stored(value: Tensor, dtype: str) -> Tensor:
+    """A tensor as it is written."""
+    smaller = value.half() if dtype == "float16" and value.is_floating_point() else value
+    return (smaller if smaller.isfinite().all() else value).contiguous().clone()
 
 
 __all__ = ["AEMG", "CanonicalForearm", "ModelCard", "NeuralTokenizer", "Seen"]

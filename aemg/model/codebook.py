@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -53,7 +54,7 @@ class Codebook(nn.Module):
             rotation_trick=False,
         )
         self.restarts = 0
-        self._count_restarts(self.quantiser._codebook)
+        vars(self.quantiser._codebook)["replace"] = partial(_counted_replace, self)
 
     def forward(self, tokens: Tensor, valid: Tensor) -> Quantised:
         """tokens (B, N, D), valid (B, N)."""
@@ -83,14 +84,12 @@ class Codebook(nn.Module):
         self.quantiser._codebook.cluster_size.mul_(factor)
         self.quantiser._codebook.embed_avg.mul_(factor)
 
-    def _count_restarts(self, codebook: Any) -> None:
-        replace = codebook.replace
 
-        def counted(batch_samples: Tensor, batch_mask: Tensor, **other: Any) -> Any:
-            self.restarts += int(batch_mask.sum())
-            return replace(batch_samples, batch_mask=batch_mask, **other)
-
-        codebook.replace = counted
+def _counted_replace(codebook: Codebook, batch_samples: Tensor, batch_mask: Tensor, **other: Any) -> Any:
+    """The quantiser's own replacement of unused entries, counted."""
+    codebook.restarts += int(batch_mask.sum())
+    entries = codebook.quantiser._codebook
+    return type(entries).replace(entries, batch_samples, batch_mask=batch_mask, **other)
 
 
 def perplexity(counts: Tensor) -> float:
