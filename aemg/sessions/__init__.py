@@ -3,17 +3,20 @@
 from aemg.sessions.session import (
     HOP_S,
     WINDOW_S,
+    RestLevels,
     Session,
     SessionKey,
     TokenisedRecording,
     labelled_windows,
     load_session,
+    rest_levels,
     save_session,
+    standardised_by,
     tokenise_session,
 )
-from aemg.sessions.store import SessionStore, sessions_of
+from aemg.sessions.store import SessionStore, recordings_of, sessions_of
 
 __all__ = [
-    "HOP_S", "WINDOW_S", "Session", "SessionKey", "SessionStore", "TokenisedRecording", "labelled_windows",
-    "load_session", "save_session", "sessions_of", "tokenise_session",
+    "HOP_S", "WINDOW_S", "RestLevels", "Session", "SessionKey", "SessionStore", "TokenisedRecording", "labelled_windows",
+    "load_session", "recordings_of", "rest_levels", "save_session", "sessions_of", "standardised_by", "tokenise_session",
 ]

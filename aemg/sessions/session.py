@@ -9,7 +9,7 @@ import json
 import os
 import shutil
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from tokenize import TokenError
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from aemg.errors import AEMGError, DataFileError
 from aemg.features import FEATURES, cut_windows, log_covariances, time_domain, time_domain_between, window_starts
 from aemg.signals import Interval, Recording
-from aemg.tokenizer import ContractionTokenizer, Sentence, TokenizerConfig
+from aemg.tokenizer import ContractionTokenizer, RestLevel, Sentence, TokenizerConfig
 from aemg.topology import SLOTS, SpaceConfig, Unified, slot_weights, unify
 from aemg.topology.unify import clean
 
@@ -89,6 +89,13 @@ class Session:
         return np.asarray(self.slot_features.std(axis=0) + 1e-3, dtype=np.float32)
 
 
+def standardised_by(session: Session, mean: NDArray[np.floating], std: NDArray[np.floating]) -> Session:
+    """The session with its slot features' mean and standard deviation (S, 4) measured elsewhere than over all of it."""
+    view = replace(session)
+    vars(view).update(feature_mean=mean.astype(np.float32), feature_std=std.astype(np.float32))
+    return view
+
+
 def token_dtype(samples: int) -> np.dtype[np.void]:
     """One token of a session: float16 wave (S, L), length, start and end in seconds, phase, and what the z-score and the
     unified rate take away: `aemg.features.time_domain` (S, 4) relative to rest, measured at the native rate."""
@@ -104,23 +111,53 @@ def token_dtype(samples: int) -> np.dtype[np.void]:
     )
 
 
+@dataclass(frozen=True)
+class RestLevels:
+    """What a donning's thresholds and the scales of its features come from.
+
+    Args:
+        threshold: of the tokenizer, in the unified space.
+        native_rms, slot_rms: (C,) and (S,) at the native rate.
+    """
+
+    threshold: RestLevel
+    native_rms: NDArray[np.float64]
+    slot_rms: NDArray[np.float64]
+
+
+def rest_levels(recordings: Sequence[Recording], space: SpaceConfig, config: TokenizerConfig) -> RestLevels:
+    """Measures the rest levels of recordings of one donning, or of a part of it, from their quietest stretches.
+
+    Raises:
+        AEMGError: no recording, all shorter than one frame, or not raw EMG.
+    """
+    return _levels(*_brought(recordings, space), config)
+
+
 def tokenise_session(
-    key: SessionKey, recordings: Sequence[Recording], space: SpaceConfig, config: TokenizerConfig
+    key: SessionKey,
+    recordings: Sequence[Recording],
+    space: SpaceConfig,
+    config: TokenizerConfig,
+    levels: RestLevels | None = None,
 ) -> Session:
     """Unifies and tokenises all recordings of one donning. No label is looked at: the rest level comes from the
     quietest stretches.
+
+    Args:
+        levels: measured elsewhere, where the donning as a whole must not be looked at; None for its own.
 
     Raises:
         AEMGError: no recording, or not raw EMG.
     """
     if not recordings:
         raise AEMGError(f"{key}: no recording")
-    unified = [unify(r, space.rate_hz, highpass_hz=space.highpass_hz, mains_hz=space.mains_hz) for r in recordings]
-    tokenizer = ContractionTokenizer(config).fit_threshold([u.recording for u in unified], use_labels=False)
-    windows = [_Windows.of(r, space) for r in recordings]
-    native_rest = _rest_rms([w.native for w in windows])
-    slot_rest = _rest_rms([w.slots for w in windows])
-    rows = [_rows(tokenizer.encode(u.recording), u, w, slot_rest) for u, w in zip(unified, windows)]
+    unified, windows = _brought(recordings, space)
+    levels = levels or _levels(unified, windows, config)
+    tokenizer, native_rest, slot_rest = ContractionTokenizer(config, levels.threshold), levels.native_rms, levels.slot_rms
+    rows = [
+        token_rows(tokenizer.encode(u.recording), w.signal, w.rate_hz, slot_rest, u.mask) for u, w in zip(unified, windows)
+    ]
     table, first_token, first_window = [], 0, 0
     for recording, tokens, window in zip(recordings, rows, windows):
         n_tokens, n_windows = len(tokens), len(window.start_s)
@@ -265,8 +302,19 @@ class _Windows:
         )
 
 
-def _rest_rms(windows: list[NDArray[np.float32]]) -> NDArray[np.float64]:
-    """(C,) RMS of the quietest windows, one level for all channels at least half of their median."""
+def _brought(recordings: Sequence[Recording], space: SpaceConfig) -> tuple[list[Unified], list[_Windows]]:
+    unified = [unify(r, space.rate_hz, highpass_hz=space.highpass_hz, mains_hz=space.mains_hz) for r in recordings]
+    return unified, [_Windows.of(r, space) for r in recordings]
+
+
+def _levels(unified: list[Unified], windows: list[_Windows], config: TokenizerConfig) -> RestLevels:
+    threshold = ContractionTokenizer(config).fit_threshold([u.recording for u in unified], use_labels=False).rest
+    assert threshold is not None
+    return RestLevels(threshold, rest_rms([w.native for w in windows]), rest_rms([w.slots for w in windows]))
+
+
+def rest_rms(windows: Sequence[NDArray[np.float32]]) -> NDArray[np.float64]:
+    """(C,) RMS of the quietest of all windows (W, C, L), one level for all channels at least half of their median."""
     rms = np.concatenate([np.sqrt((w.astype(np.float64) ** 2).mean(-1)) for w in windows])  # (W, C)
     if not len(rms):
         return np.full(windows[0].shape[1], 1.0)
@@ -275,19 +323,30 @@ def _rest_rms(windows: list[NDArray[np.float32]]) -> NDArray[np.float64]:
     return np.maximum(rest, 0.5 * np.median(positive)) if len(positive) else np.full(len(rest), 1e-12)
 
 
-def _rows(
-    sentence: Sentence, unified: Unified, native: _Windows, slot_rest: NDArray[np.float64]
+def token_rows(
+    sentence: Sentence,
+    signal: NDArray[np.float32],
+    rate_hz: float,
+    slot_rest: NDArray[np.float64],
+    slots: NDArray[np.bool_],
 ) -> NDArray[np.void]:
+    """A sentence's tokens as rows of `token_dtype`.
+
+    Args:
+        signal: (S, T) the slots' signal at the native rate.
+        slot_rest: (S,) its RMS at rest.
+        slots: (S,) bool, True for slots that carry signal.
+    """
     n = len(sentence)
     rows = np.zeros(n, token_dtype(sentence.tokens.shape[2]))
     rows["wave"], rows["length"] = sentence.tokens[:n], sentence.lengths[:n]
     rows["phase"] = sentence.conditions.phase[:n]
     rows["start_s"], rows["end_s"] = sentence.start_s[:n], sentence.end_s[:n]
-    first, last = (np.round(rows[edge] * native.rate_hz).astype(np.int64) for edge in ("start_s", "end_s"))
-    latest = native.signal.shape[1] - 1
+    first, last = (np.round(rows[edge] * rate_hz).astype(np.int64) for edge in ("start_s", "end_s"))
+    latest = signal.shape[1] - 1
     first = np.clip(first, 0, latest)
-    rows["features"] = time_domain_between(native.signal, first, np.clip(last, first + 1, latest + 1), slot_rest)
-    rows["features"][:, ~unified.mask] = 0.0
+    rows["features"] = time_domain_between(signal, first, np.clip(last, first + 1, latest + 1), slot_rest)
+    rows["features"][:, ~slots] = 0.0
     return rows
 
 

@@ -16,6 +16,7 @@ from aemg.corpus.remote import address_of
 from aemg.corpus.shards import set_files
 from aemg.errors import AEMGError
 from aemg.sessions.session import Session, SessionKey, load_session, save_session, tokenise_session
+from aemg.signals import Recording
 from aemg.tokenizer import TokenizerConfig
 from aemg.topology import SpaceConfig
 
@@ -39,7 +40,7 @@ class SessionStore:
     ) -> None:
         if folder is None and address_of(corpus) is not None:
             raise AEMGError(f"{corpus} lies elsewhere: name a folder for its tokenised sessions (data.sessions=DIR)")
-        self._corpus, self.space, self.tokenizer = corpus, space, tokenizer
+        self.corpus, self.space, self.tokenizer = corpus, space, tokenizer
         self._sessions = folder or corpus / "sessions"
         setting = json.dumps([FORMAT, to_mapping(space), to_mapping(tokenizer)], sort_keys=True)
         self._setting = hashlib.sha256(setting.encode()).hexdigest()[:10]
@@ -70,16 +71,16 @@ class SessionStore:
         Raises:
             AEMGError: a session that the corpus does not hold.
         """
-        members = sessions_of(Corpus(self._corpus))
+        members = sessions_of(Corpus(self.corpus))
         wanted = sorted(members, key=str) if keys is None else list(keys)
         unknown = [str(k) for k in wanted if k not in members]
         if unknown:
-            raise AEMGError(f"the corpus at {self._corpus} holds no raw session {', '.join(unknown)}")
+            raise AEMGError(f"the corpus at {self.corpus} holds no raw session {', '.join(unknown)}")
         missing = [k for k in wanted if not (self._folder(k) / "session.json").exists()]
         done = len(wanted) - len(missing)
         report = progress or (lambda done, total: None)
         report(done, len(wanted))
-        work = [joblib.delayed(_make)(self._corpus, k, self.space, self.tokenizer, self._folder(k)) for k in missing]
+        work = [joblib.delayed(_make)(self.corpus, k, self.space, self.tokenizer, self._folder(k)) for k in missing]
         parallel = joblib.Parallel(n_jobs=max(1, min(jobs, len(work))), return_as="generator_unordered")
         try:
             for _ in parallel(work):
@@ -91,7 +92,7 @@ class SessionStore:
 
     def _folder(self, key: SessionKey) -> Path:
         if key.dataset not in self._digests:
-            digest = Corpus(set_files(self._corpus, key.dataset)).digests[key.dataset]
+            digest = Corpus(set_files(self.corpus, key.dataset)).digests[key.dataset]
             self._digests[key.dataset] = (digest or "undated")[:10]
         setting = f"{self._setting}-{self._digests[key.dataset]}"
         return self._sessions / key.dataset / setting / f"{key.subject}_{key.session}"
@@ -106,9 +107,13 @@ def sessions_of(corpus: Corpus) -> dict[SessionKey, list[int]]:
     return members
 
 
+def recordings_of(corpus: Path, key: SessionKey) -> list[Recording]:
+    """The recordings of one raw session, in its order."""
+    one_set = Corpus(set_files(corpus, key.dataset))
+    return [one_set.load(i) for i in sessions_of(one_set)[key]]
+
+
 def _make(
     corpus: Path, key: SessionKey, space: SpaceConfig, tokenizer: TokenizerConfig, folder: Path
 ) -> None:
-    one_set = Corpus(set_files(corpus, key.dataset))
-    recordings = [one_set.load(i) for i in sessions_of(one_set)[key]]
-    save_session(tokenise_session(key, recordings, space, tokenizer), folder)
+    save_session(tokenise_session(key, recordings_of(corpus, key), space, tokenizer), folder)
