@@ -404,7 +404,7 @@ def test_few_shot_starts_from_zero(corpus: Path, runs: Path, tmp_path: Path) -> 
 
 def test_subjects_may_be_given_as_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """YAML reads 01 as the number 1."""
-    from aemg.evaluation import run
+    from aemg.evaluation import material
 
     class Entry:
         kind = "raw"
@@ -421,11 +421,11 @@ def test_subjects_may_be_given_as_numbers(tmp_path: Path, monkeypatch: pytest.Mo
         def select(self, **_: object) -> FakeCorpus:
             return self
 
-    monkeypatch.setattr(run, "Corpus", FakeCorpus)
+    monkeypatch.setattr(material, "Corpus", FakeCorpus)
 
     def people(*wanted: str | int) -> tuple[str, ...]:
         data = EvaluationDataConfig(sets=("set",), root=tmp_path, subjects={"set": wanted})
-        return run._people(EvaluationConfig(data=data), "set")
+        return material.people_of(EvaluationConfig(data=data), "set")
 
     assert people(1, 2) == ("01", "02") == people("01", "2")
     assert people(10, "P03", 1, 10) == ("10", "P03", "01")

@@ -24,6 +24,7 @@ LEVELS = (
     {"tokenizer"},
     {"sessions"},
     {"model"},
+    {"sklearn"},
     {"training"},
     {"neuromotor"},
     {"virtual_user"},

@@ -38,24 +38,27 @@ def fold_facts(
     train: tuple[Sequence[Session], Sequence[Trial]],
     test: tuple[Sequence[Session], Sequence[Trial]],
     encoder: tuple[str, Seen] | None,
+    adaptation: tuple[Sequence[Session], Sequence[Trial]] = ((), ()),
 ) -> FoldFacts:
     """Compares the sides of a fold, sessions and trials as handed to training and test.
 
     Args:
         infos: cards by name, for sets with the same people.
         encoder: its folder and what it has seen.
+        adaptation: the test subject's own sessions and labelled trials that a trained model is adapted to; no source, but
+            nothing of them may be tested.
     """
-    people = [{s.key.subject for s in side[0]} for side in (train, test)]
+    people = [{(crowd_of(s.key.dataset, infos), s.key.subject) for s in side[0]} for side in (train, test)]
     sessions = [{str(s.key) for s in side[0]} for side in (train, test)]
-    trials = [{(t.file, t.start_s, t.end_s) for t in side[1]} for side in (train, test)]
-    windows = [set(_windows(*side)) for side in (train, test)]
+    trials = [{(t.file, t.start_s, t.end_s) for t in side} for side in ([*train[1], *adaptation[1]], test[1])]
+    windows = [{*_windows(*train), *_windows(*adaptation)}, set(_windows(*test))]
     saw_subject = saw_file = None
     if encoder is not None:
         files = {r.sha256 for s in test[0] for r in s.recordings}
         saw_subject, saw_file = saw(encoder[1], info, subject, infos), bool(files & encoder[1].files)
     return FoldFacts(
         subject,
-        tuple(sorted(people[0] & people[1])),
+        tuple(sorted(subject for _, subject in people[0] & people[1])),
         tuple(sorted(sessions[0] & sessions[1])),
         len(trials[0] & trials[1]),
         len(windows[0] & windows[1]),
@@ -105,6 +108,48 @@ def certificate(
         },
         "folds": len(facts),
         "statement": _statement(kind, protocol, target_unlabelled, target_labelled, subject or file),
+    }
+
+
+def row_certificate(
+    facts: FoldFacts, protocol: str, *, unlabelled: str | None, labelled: str | None, adapted: bool, saw_set: bool | None
+) -> dict[str, object]:
+    """The statement on one row of a benchmark.
+
+    Args:
+        unlabelled, labelled: what of the person's data its method saw, in words.
+        adapted: the labelled data adapt a model of other people, rather than train it.
+        saw_set: pre-training saw people of the tested set, whoever they were; None without an encoder.
+    """
+    whole = certificate([facts], protocol=protocol, target_unlabelled=unlabelled, target_labelled=None)
+    seen = bool(facts.encoder_saw_subject or facts.encoder_saw_file)
+    kind = "user-dependent" if facts.shared_people else "few-shot" if adapted else "cross-user"
+    loso = bool(whole["loso"]) and not labelled
+    said = [f"{'Leave-one-subject-out (LOSO)' if loso else kind[0].upper() + kind[1:]}, protocol {protocol}."]
+    said.append(f"Seen of the tested person without labels: {unlabelled or 'nothing'}.")
+    said.append(f"With labels: {labelled or 'nothing'}.")
+    if facts.encoder and seen:
+        said.append("Pre-training saw the person or their files.")
+    shared = facts.shared_trials or facts.shared_windows
+    if shared:
+        said.append(f"{facts.shared_trials} trials and {facts.shared_windows} windows are trained on and tested.")
+    return {
+        "class": kind,
+        "loso": loso,
+        "user_disjoint": whole["user_disjoint"],
+        "session_disjoint": whole["session_disjoint"],
+        "shared_trials": facts.shared_trials,
+        "shared_windows": facts.shared_windows,
+        "target_unlabelled": unlabelled,
+        "target_labelled": labelled,
+        "transductive": unlabelled is not None,
+        "pretraining": {
+            "encoder": facts.encoder,
+            "saw_subject": facts.encoder_saw_subject,
+            "saw_file": facts.encoder_saw_file,
+            "saw_set": saw_set,
+        },
+        "statement": " ".join(said),
     }
 
 

@@ -106,38 +106,32 @@ class FewShotConfig:
 
 
 @dataclass(frozen=True)
-class EvaluationConfig:
-    """A LOSO or few-shot evaluation.
+class CommonConfig:
+    """What evaluations of every kind are told.
 
     Args:
         encoder: a model's folder, or several, of which each fold takes the first that has not seen its test subject;
             "none" for a network from random start alone.
-        registration: bring every session to one frame, the test subject's from unlabelled signal.
         self_training: from the test subject's unlabelled trials.
         seeds: of initialisation and order; each fold is run with each.
-        controls: which to run beside.
         size: of the network where there is no encoder.
         space, nct, sigma_condition: used where there is no encoder.
         jobs: processes for folds.
-        max_folds: stop after so many folds a set, to try a configuration; the report says so.
     """
 
     __pydantic_config__ = STRICT
-    output: Path = Path("runs/loso")
+    output: Path = Path("runs/evaluation")
     encoder: Path | tuple[Path, ...] | None = None
     data: EvaluationDataConfig = field(default_factory=EvaluationDataConfig)
-    registration: bool = True
     finetune: FinetuneConfig = field(default_factory=FinetuneConfig)
     self_training: SelfTrainingConfig = field(default_factory=SelfTrainingConfig)
     fewshot: FewShotConfig = field(default_factory=FewShotConfig)
     seeds: tuple[int, ...] = (0,)
-    controls: tuple[Control, ...] = CONTROLS
     size: Literal["tiny", "base", "large"] = "tiny"
     space: SpaceConfig = field(default_factory=SpaceConfig)
     nct: TokenizerConfig = field(default_factory=TokenizerConfig)
     sigma_condition: bool = True
     jobs: int = 2
-    max_folds: int | None = None
 
     def __post_init__(self) -> None:
         if not self.seeds:
@@ -150,3 +144,19 @@ class EvaluationConfig:
         """The encoders' folders, none for a random start."""
         given = self.encoder if isinstance(self.encoder, tuple) else (self.encoder,) if self.encoder else ()
         return tuple(path for path in given if str(path).lower() != "none")
+
+
+@dataclass(frozen=True)
+class EvaluationConfig(CommonConfig):
+    """A LOSO or few-shot evaluation.
+
+    Args:
+        registration: bring every session to one frame, the test subject's from unlabelled signal.
+        controls: which to run beside.
+        max_folds: stop after so many folds a set, to try a configuration; the report says so.
+    """
+
+    output: Path = Path("runs/loso")
+    registration: bool = True
+    controls: tuple[Control, ...] = CONTROLS
+    max_folds: int | None = None

@@ -18,7 +18,7 @@ from threadpoolctl import threadpool_limits
 from aemg.errors import AEMGError
 from aemg.evaluation.classifier import Examples, Predictions, surest
 from aemg.evaluation.config import SelfTrainingConfig
-from aemg.features import standardise
+from aemg.evaluation.window_features import Kind, features_of
 from aemg.sessions import Session
 from aemg.topology import Worn
 
@@ -39,24 +39,11 @@ def window_features(control: str, session: Session, worn: Worn) -> NDArray[np.fl
     Raises:
         AEMGError: no such control.
     """
-    n = len(session.window_start_s)
-    if control == "td-lda-raw":
-        raw = session.native_features.copy()
-        raw[..., 1] += session.native_level - raw[..., 0]  # log slope in the signal's own unit
-        raw[..., 0] = session.native_level
-        return raw.reshape(n, -1)
-    if control == "td-lda-z":
-        return standardise(session.native_features).reshape(n, -1)
-    if control == "td-lda-registered":
-        return standardise(session.slot_features[:, worn.order]).reshape(n, -1)
-    if control == "tangent-lr":
-        return _upper(session.native_tangent)
-    if control == "tangent-lr-z":
-        return _upper(session.native_tangent - session.native_tangent.mean(axis=0))
-    if control == "tangent-lr-registered":
-        logs = session.slot_tangent[:, worn.order][:, :, worn.order]
-        return _upper(logs - logs.mean(axis=0))
-    raise AEMGError(f"no control {control!r}; known: {', '.join(TARGET_DATA)}")
+    if control not in TARGET_DATA or control == "random-init":
+        raise AEMGError(f"no control {control!r}; known: {', '.join(TARGET_DATA)}")
+    kind: Kind = "td" if control.startswith("td") else "tangent"
+    standardised = control.endswith(("-z", "-registered"))
+    return features_of(kind, session, worn if control.endswith("-registered") else None, None, standardised)
 
 
 @dataclass(frozen=True)
@@ -129,13 +116,6 @@ def in_context(predictions: Predictions) -> Predictions:
         predictions.isolated,
         predictions.trial_of_window,
     )
-
-
-def _upper(matrices: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Upper triangles, off-diagonals weighted so that lengths are kept: (W, C, C) -> (W, C (C + 1) / 2)."""
-    rows, columns = np.triu_indices(matrices.shape[1])
-    weight = np.where(rows == columns, 1.0, np.sqrt(2.0)).astype(np.float32)
-    return np.asarray(matrices[:, rows, columns] * weight)
 
 
 def accuracies(predictions: Predictions, labels: Sequence[int]) -> dict[str, float]:

@@ -5,29 +5,25 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from aemg.corpus import Corpus
 from aemg.datasets import DatasetInfo
-from aemg.errors import AEMGError
 from aemg.evaluation.certificate import fold_facts, saw
 from aemg.evaluation.classifier import Examples, SentenceClassifier, adapt_classifier, predict, self_train, train_classifier
-from aemg.evaluation.config import EvaluationConfig
+from aemg.evaluation.config import CommonConfig, EvaluationConfig
 from aemg.evaluation.controls import accuracies, fit_control, in_context, predict_control, self_train_control
+from aemg.evaluation.material import fresh_config
 from aemg.evaluation.metrics import confusion_matrix
 from aemg.evaluation.trials import few_shot_split, trials_of
-from aemg.features import standardise
-from aemg.model import AEMG, SIZES, AEMGConfig, ModelCard
-from aemg.sessions import Session, SessionKey, SessionStore, labelled_windows, sessions_of
-from aemg.topology import Registered, TurnJudge, Worn
-from aemg.training import register_sessions
-
-_JUDGED_EVERY = 2  # windows overlap by half; every second one carries nearly all there is
+from aemg.evaluation.wearing import AS_WORN, register_sources, register_target, turn_judge
+from aemg.model import AEMG, AEMGConfig, ModelCard
+from aemg.sessions import Session, SessionKey, SessionStore, sessions_of
+from aemg.topology import Registered, Worn
 
 
 @dataclass(frozen=True)
@@ -70,7 +66,10 @@ def run_fold(fold: Fold, config: EvaluationConfig) -> dict[str, Any]:
         (targets, test.trials),
         (str(encoder), pretrained.seen) if pretrained and encoder else None,
     )
-    networks = _networks(fold, config, pretrained, model_config, train, len(info.labels))
+    models = starts(pretrained, model_config, fold.seed, twin="random-init" in config.controls, alone="aemg")
+    networks = {
+        name: train_classifier(model, train, len(info.labels), config.finetune, fold.seed) for name, model in models.items()
+    }
     truth = [t.label for t in test.trials]
     result: dict[str, Any] = {"methods": {}, "few_shot": {}}
     for name, network in networks.items():
@@ -107,14 +106,8 @@ def run_fold(fold: Fold, config: EvaluationConfig) -> dict[str, Any]:
     }
 
 
-def fresh_config(config: EvaluationConfig) -> AEMGConfig:
-    """The model of a run without an encoder."""
-    network = replace(SIZES[config.size], sigma_condition=config.sigma_condition)
-    return AEMGConfig(config.space, config.nct, network)
-
-
 def choose_encoder(
-    config: EvaluationConfig, info: DatasetInfo, subject: str, infos: dict[str, DatasetInfo], files: frozenset[str]
+    config: CommonConfig, info: DatasetInfo, subject: str, infos: dict[str, DatasetInfo], files: frozenset[str]
 ) -> Path | None:
     """The first encoder that has seen neither the subject nor one of the subject's files (by sha256); the first of all
     where each has, and the certificate says so."""
@@ -158,24 +151,20 @@ def _keys(fold: Fold) -> list[SessionKey]:
     return sorted(sessions_of(corpus), key=str)
 
 
-def _networks(
-    fold: Fold,
-    config: EvaluationConfig,
-    pretrained: AEMG | None,
-    model_config: AEMGConfig,
-    train: Examples,
-    classes: int,
-) -> dict[str, SentenceClassifier]:
-    """The trained classifiers: `aemg` first, then its twin from random start with the same budget."""
-    starts: dict[str, AEMG] = {}
-    if pretrained is not None:
-        starts["aemg"] = pretrained
-    if pretrained is None or "random-init" in config.controls:
-        torch.manual_seed(fold.seed)
-        starts["random-init" if pretrained is not None else "aemg"] = AEMG(model_config)
-    return {
-        name: train_classifier(model, train, classes, config.finetune, fold.seed) for name, model in starts.items()
-    }
+def starts(
+    pretrained: AEMG | None, model_config: AEMGConfig, seed: int, *, twin: bool, alone: str = "random-init"
+) -> dict[str, AEMG]:
+    """Models that a fold's classifiers start from: `aemg` first, then its twin from random start.
+
+    Args:
+        twin: beside a pre-trained model.
+        alone: name of the random one where there is no pre-trained model.
+    """
+    found = {} if pretrained is None else {"aemg": pretrained}
+    if pretrained is None or twin:
+        torch.manual_seed(seed)
+        found["random-init" if pretrained is not None else alone] = AEMG(model_config)
+    return found
 
 
 def _controls(
@@ -208,25 +197,8 @@ def _controls(
 def _register(
     sources: Sequence[Session], targets: Sequence[Session], config: EvaluationConfig, pretrained: AEMG | None
 ) -> tuple[list[Worn], list[Registered]]:
-    """Ways of wearing: of the sources with their labels, of the targets without any."""
-    stay = Registered(Worn(), np.ones(1), False)
     if not config.registration:
-        return [Worn()] * len(sources), [stay] * len(targets)
-    joint = register_sessions(sources, pretrained.forearm if pretrained else None)
-    worn = [joint.worn.get(s.key, Worn()) for s in sources]
-    judge = _judge(sources, worn)
-    return worn, [
-        stay if s.angle_known else judge.register(standardise(s.slot_features)[::_JUDGED_EVERY]) for s in targets
-    ]
-
-
-def _judge(sources: Sequence[Session], worn: Sequence[Worn]) -> TurnJudge:
-    features, labels = [], []
-    for session, way in zip(sources, worn):
-        of_window, _ = labelled_windows(session)
-        chosen = np.flatnonzero(of_window != "")[::_JUDGED_EVERY]
-        features.append(standardise(session.slot_features)[chosen][:, way.order])
-        labels.append(of_window[chosen])
-    if not sum(len(f) for f in features):
-        raise AEMGError("the sources have no labelled window to register a new subject by")
-    return TurnJudge(np.concatenate(features), np.concatenate(labels), worn)
+        return [Worn()] * len(sources), [AS_WORN] * len(targets)
+    worn = register_sources(sources, pretrained)
+    judge = turn_judge(sources, worn)
+    return worn, [register_target(judge, s) for s in targets]

@@ -107,11 +107,7 @@ def few_shot_split(trials: Sequence[Trial], fractions: Sequence[float], test_sha
     Raises:
         AEMGError: a subject with fewer than two repetitions.
     """
-    rank = np.zeros(len(trials), dtype=np.int64)  # repetitions numbered within their class, in time order
-    for label in {t.label for t in trials}:
-        of_label = [i for i, t in enumerate(trials) if t.label == label]
-        order = sorted(of_label, key=lambda i: (trials[i].session, trials[i].repetition))  # numbered by session
-        rank[order] = np.arange(len(order))
+    rank = repetition_ranks(trials)
     repetitions = int(rank.max()) + 1
     if repetitions < 2:
         raise AEMGError("few-shot needs at least two repetitions of a movement")
@@ -122,3 +118,13 @@ def few_shot_split(trials: Sequence[Trial], fractions: Sequence[float], test_sha
     early = early[np.lexsort((labels[early], rank[early]))]
     sizes = {f: min(len(early), max(1, round(f * len(trials)))) for f in fractions}
     return FewShotSplit({f: early[:n] for f, n in sizes.items()}, test)
+
+
+def repetition_ranks(trials: Sequence[Trial]) -> NDArray[np.int64]:
+    """(n,) the number of every trial among those of its movement, from 0 in time order."""
+    rank = np.zeros(len(trials), dtype=np.int64)
+    for label in {t.label for t in trials}:
+        of_label = [i for i, t in enumerate(trials) if t.label == label]
+        order = sorted(of_label, key=lambda i: (trials[i].session, trials[i].repetition))  # numbered by session
+        rank[order] = np.arange(len(order))
+    return rank
