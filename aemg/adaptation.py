@@ -1,10 +1,10 @@
 """A classifier that knows how people differ, and what it learns from one person with and without labels.
 
-The two-covariance model of speaker recognition (probabilistic linear discriminant analysis: Prince and Elder 2007, doi
-10.1109/ICCV.2007.4409052; Kenny 2010): a person's mean of a class is drawn around that of all people with covariance B, the
+The two-covariance model of speaker recognition (probabilistic linear discriminant analysis: Prince and Elder 2007,
+doi 10.1109/ICCV.2007.4409052; Kenny 2010): a person's mean of a class is drawn around that of all people with covariance B, the
 person's vectors around it with covariance W, both measured on the people trained on. What a new person's vectors tell about their
-means is then Bayes' rule. Vectors without labels are divided among the classes by variational expectation maximisation; those with
-labels are counted as labelled in the same way, so that few-shot learning begins at the zero-shot point.
+means is then Bayes' rule. Vectors without labels are divided among the classes by variational expectation maximisation; those
+with labels are counted as labelled in the same way, so that few-shot learning begins at the zero-shot point.
 
 Letters: n vectors, F features, K classes, P people.
 """
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import log_softmax
+from scipy.special import log_softmax, logsumexp
 
 from aemg.errors import AEMGError
 
@@ -51,7 +51,7 @@ class Learning:
     """
 
     rounds: int = 15
-    balance: float = 0.1
+    balance: float = 0.3
 
 
 class PeopleModel:
@@ -76,7 +76,7 @@ class PeopleModel:
         people: NDArray[np.str_] | NDArray[np.int64],
         classes: int,
         *,
-        evidence: float = 0.3,
+        evidence: float = 0.5,
     ) -> None:
         if not len(labels):
             raise AEMGError("no vector to fit a model of people on")
@@ -95,6 +95,10 @@ class PeopleModel:
     def log_proba(self, projected: NDArray[np.float64], belief: Belief | None = None) -> NDArray[np.float32]:
         """Log-probabilities (n, K) of projected vectors under what is believed of their person; None for nobody's."""
         return np.asarray(log_softmax(self._log_odds(projected, belief or self.prior), axis=1), dtype=np.float32)
+
+    def log_evidence(self, projected: NDArray[np.float64]) -> NDArray[np.float64]:
+        """How probable projected vectors are of a person nobody knows, (n,), up to a constant."""
+        return np.asarray(logsumexp(self._log_odds(projected, self.prior), axis=1))
 
     def learn(
         self, projected: NDArray[np.float64], labels: NDArray[np.int64] | None = None, how: Learning | None = None
@@ -116,7 +120,7 @@ class PeopleModel:
             return belief
         for _ in range(how.rounds):
             log_odds = self._log_odds(projected[~known], Belief(belief.mean, belief.variance, odds))
-            offset = _balancing(log_odds, how.balance)
+            offset = _balancing(log_odds, how.balance, odds > _ABSENT)
             shares[~known] = np.exp(log_softmax(log_odds + offset, axis=1))
             belief = Belief(*self._posterior(projected, shares), odds + offset)
         return belief
@@ -137,7 +141,8 @@ class PeopleModel:
         spread = 1.0 + belief.variance  # (K, F)
         ratio = belief.mean / spread
         square = projected**2 @ (1.0 / spread).T - 2.0 * projected @ ratio.T + (belief.mean * ratio).sum(axis=1)
-        return -0.5 * self._weight * (square + np.log(spread).sum(axis=1)) + belief.odds
+        log_odds = belief.odds - 0.5 * self._weight * (square + np.log(spread).sum(axis=1))
+        return np.asarray(log_odds)
 
 
 def _fit(
@@ -177,12 +182,12 @@ def _shrunk(covariance: NDArray[np.float64], share: float) -> NDArray[np.float64
     return np.asarray((1 - share) * covariance + share * scale * np.eye(len(covariance)))
 
 
-def _balancing(log_odds: NDArray[np.float64], strength: float) -> NDArray[np.float64]:
-    """Offsets (K,) that draw the classes' shares towards one another."""
+def _balancing(log_odds: NDArray[np.float64], strength: float, shown: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Offsets (K,) that draw the shares of the classes that can be towards one another."""
     offset = np.zeros(log_odds.shape[1])
     for _ in range(_BALANCING_STEPS if strength > 0 else 0):
         shares = np.exp(log_softmax(log_odds + offset, axis=1)).mean(axis=0)
-        offset -= strength * np.log((shares + _SMALL) * len(shares))
+        offset[shown] -= strength * np.log((shares[shown] + _SMALL) * shown.sum())
     return offset
 
 

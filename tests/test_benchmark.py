@@ -24,7 +24,7 @@ from aemg.evaluation.benchmark.rows import Case, Row, by_trial, metrics_of
 from aemg.evaluation.benchmark.run import losses, plan
 from aemg.evaluation.benchmark.target import Heard, Inapplicable, first_seconds, hear
 from aemg.evaluation.classifier import Predictions
-from aemg.evaluation.config import EvaluationDataConfig, FewShotConfig, FinetuneConfig, SelfTrainingConfig
+from aemg.evaluation.config import EvaluationDataConfig, FewShotConfig, FinetuneConfig
 from aemg.evaluation.material import make_ready
 from aemg.sessions import WINDOW_S, SessionKey, SessionStore, TokenisedRecording
 from aemg.signals import Interval, Recording
@@ -74,9 +74,8 @@ def config_of(corpus: Path, output: Path, **other: Any) -> BenchmarkConfig:
         "protocols": (*OWN, SECONDS),
         "baselines": ("td-lda", "no-adaptation", "coral"),
         "networks": (),
-        "fewshot": FewShotConfig(test_share=0.2, steps=2, fractions=(0.5,)),
+        "fewshot": FewShotConfig(test_share=0.2, fractions=(0.5,)),
         "finetune": FinetuneConfig(epochs=1),
-        "self_training": SelfTrainingConfig(rounds=1, steps=2),
         "max_people": 1,
         "jobs": 1,
     }
@@ -335,10 +334,10 @@ def test_networks_are_rows_too(suite: Path, runs: Path, tmp_path: Path) -> None:
         by_protocol.setdefault(row["protocol"], set()).add(row["method"])
         assert (row["certificate"]["pretraining"]["encoder"] is not None) == (row["family"] == "aemg")
         assert row["certificate"]["pretraining"]["saw_set"] is (False if row["family"] == "aemg" else None)
-        assert ("self-training" in row["target_data"]) == row["method"].endswith("-self-trained")
+        assert ("learning from trials" in row["target_data"]) == row["method"].endswith("-adapted")
     plain = {"aemg", "random-init"}
     assert by_protocol.pop("loso-inductive") == plain
-    assert set(map(frozenset, by_protocol.values())) == {frozenset({*plain, *(f"{n}-self-trained" for n in plain)})}
+    assert set(map(frozenset, by_protocol.values())) == {frozenset({*plain, *(f"{n}-adapted" for n in plain)})}
     starts = {(r["method"], r["context"]): r["metrics"] for r in rows if r["protocol"] == "fewshot-0"}
     few = [r for r in rows if r["protocol"] == "fewshot-k1"]
     assert len(few) == 8 and all(r["zero_shot"] == starts[r["method"], r["context"]] for r in few)

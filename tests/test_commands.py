@@ -95,7 +95,7 @@ def test_few_shot_from_another_folder(folder: Path, corpus: Path) -> None:
     done = typed(
         sys.executable, REPOSITORY / "finetune", "fewshot", "--config", REPOSITORY / "configs/finetune/fewshot.yaml",
         "data.sets=[sim-myo]", f"data.root={corpus}", "encoder=pretrain/model", "output=fewshot", "finetune.epochs=1",
-        "max_folds=1", "jobs=1", "controls=[]", "fewshot.steps=1", "fewshot.fractions=[0.2, 0.6]",
+        "max_folds=1", "jobs=1", "controls=[]", "fewshot.fractions=[0.2, 0.6]",
         "fewshot.test_share=0.34", where=folder,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

@@ -17,6 +17,7 @@ COMMANDS = ("datasets", "tokenizer", "pretrain", "finetune", "simulate")
 LEVELS = (
     {"signals"},
     {"features"},
+    {"adaptation"},
     {"datasets"},
     {"corpus", "simulation"},
     {"quality"},

@@ -6,16 +6,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from aemg.adaptation import Learning
 from aemg.config import STRICT
 from aemg.errors import ConfigError
 from aemg.tokenizer import TokenizerConfig
 from aemg.topology import SpaceConfig
 
 Control = Literal[
-    "random-init", "td-lda-raw", "td-lda-z", "td-lda-registered", "tangent-lr", "tangent-lr-z", "tangent-lr-registered"
+    "random-init", "from-scratch", "no-encoder", "td-lda-raw", "td-lda-z", "td-lda-registered", "tangent-lr", "tangent-lr-z",
+    "tangent-lr-registered",
 ]
 CONTROLS: tuple[Control, ...] = (
-    "random-init", "td-lda-raw", "td-lda-z", "td-lda-registered", "tangent-lr", "tangent-lr-z", "tangent-lr-registered",
+    "random-init", "from-scratch", "no-encoder", "td-lda-raw", "td-lda-z", "td-lda-registered", "tangent-lr", "tangent-lr-z",
+    "tangent-lr-registered",
 )
 
 
@@ -41,9 +44,10 @@ class EvaluationDataConfig:
 
 @dataclass(frozen=True)
 class FinetuneConfig:
-    """Training of the classifier, the same for the pre-trained encoder and its random twin.
+    """Training of the encoder on the fold's sources, the same for the pre-trained one and its random twin.
 
     Args:
+        epochs: 0 leaves the encoder as it is; the network from scratch is trained for `scratch_epochs`.
         lr, encoder_lr: of the fresh head and of the encoder.
         batch: trials a step.
         crop: share of the training sentences that are cut to a random part of their trial.
@@ -56,7 +60,8 @@ class FinetuneConfig:
     """
 
     __pydantic_config__ = STRICT
-    epochs: int = 12
+    epochs: int = 0
+    scratch_epochs: int = 12
     lr: float = 2e-3
     encoder_lr: float = 2e-3
     weight_decay: float = 0.05
@@ -71,21 +76,36 @@ class FinetuneConfig:
 
 
 @dataclass(frozen=True)
+class AdaptationConfig:
+    """What is learnt of the test subject's trials, with or without labels.
+
+    Args:
+        rounds: of dividing trials without labels among the movements; 0 to learn nothing from them.
+        balance: how strongly such trials are held to be about equally many of each movement; 0 for not at all.
+    """
+
+    __pydantic_config__ = STRICT
+    rounds: int = 15
+    balance: float = 0.3
+
+    @property
+    def learning(self) -> Learning:
+        """As the model of people takes it."""
+        return Learning(self.rounds, self.balance)
+
+
+@dataclass(frozen=True)
 class SelfTrainingConfig:
-    """Adaptation to the test subject's unlabelled trials: the surest decisions of each movement become labels.
+    """Adaptation of the linear control to the test subject's unlabelled trials: its surest decisions become labels.
 
     Args:
         rounds: of deciding and learning; 0 for none.
         share: of the trials decided for a movement that are believed, the surest ones.
-        steps, lr, batch: of each round; half of a batch is the sources'.
     """
 
     __pydantic_config__ = STRICT
     rounds: int = 2
     share: float = 0.5
-    steps: int = 50
-    lr: float = 1e-3
-    batch: int = 32
 
 
 @dataclass(frozen=True)
@@ -94,15 +114,12 @@ class FewShotConfig:
 
     Args:
         fractions: of the target's trials, in time order.
-        steps, lr, batch: of the adaptation; half of a batch is the sources'.
+        test_share: of the repetitions, that are tested.
     """
 
     __pydantic_config__ = STRICT
     fractions: tuple[float, ...] = (0.05, 0.2, 0.4, 0.8)
     test_share: float = 0.2
-    steps: int = 60
-    lr: float = 5e-4
-    batch: int = 32
 
 
 @dataclass(frozen=True)
@@ -112,7 +129,8 @@ class CommonConfig:
     Args:
         encoder: a model's folder, or several, of which each fold takes the first that has not seen its test subject;
             "none" for a network from random start alone.
-        self_training: from the test subject's unlabelled trials.
+        adaptation: to the test subject's trials.
+        self_training: of the linear control.
         seeds: of initialisation and order; each fold is run with each.
         size: of the network where there is no encoder.
         space, nct, sigma_condition: used where there is no encoder.
@@ -124,6 +142,7 @@ class CommonConfig:
     encoder: Path | tuple[Path, ...] | None = None
     data: EvaluationDataConfig = field(default_factory=EvaluationDataConfig)
     finetune: FinetuneConfig = field(default_factory=FinetuneConfig)
+    adaptation: AdaptationConfig = field(default_factory=AdaptationConfig)
     self_training: SelfTrainingConfig = field(default_factory=SelfTrainingConfig)
     fewshot: FewShotConfig = field(default_factory=FewShotConfig)
     seeds: tuple[int, ...] = (0,)

@@ -16,14 +16,14 @@ from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
 from aemg.errors import AEMGError
-from aemg.evaluation.classifier import Examples, Predictions, surest
+from aemg.evaluation.classifier import Predictions
 from aemg.evaluation.config import SelfTrainingConfig
+from aemg.evaluation.trials import Examples
 from aemg.evaluation.window_features import Kind, features_of
 from aemg.sessions import Session
 from aemg.topology import Worn
 
 TARGET_DATA = {  # what of the test subject's unlabelled data a method uses
-    "random-init": "unlabelled",
     "td-lda-raw": "none",
     "td-lda-z": "unlabelled",
     "td-lda-registered": "unlabelled",
@@ -39,7 +39,7 @@ def window_features(control: str, session: Session, worn: Worn) -> NDArray[np.fl
     Raises:
         AEMGError: no such control.
     """
-    if control not in TARGET_DATA or control == "random-init":
+    if control not in TARGET_DATA:
         raise AEMGError(f"no control {control!r}; known: {', '.join(TARGET_DATA)}")
     kind: Kind = "td" if control.startswith("td") else "tangent"
     standardised = control.endswith(("-z", "-registered"))
@@ -91,8 +91,8 @@ def predict_control(control: str, fitted: LinearControl, target: Examples, class
 def self_train_control(
     control: str, sources: Examples, target: Examples, classes: int, adaptation: SelfTrainingConfig
 ) -> Predictions:
-    """A control that learns from the target's trials without their labels, as `aemg.evaluation.classifier.self_train`
-    does; its surest trials are repeated until they weigh as much as the sources."""
+    """A control that learns from the target's trials without their labels: round by round its own surest decisions, repeated
+    until they weigh as much as the sources."""
     predictions = predict_control(control, fit_control(control, sources), target, classes)
     for _ in range(adaptation.rounds):
         believed = surest(predictions.trials, adaptation.share)
@@ -106,6 +106,26 @@ def self_train_control(
         )
         predictions = predict_control(control, fit_control(control, both), target, classes)
     return predictions
+
+
+def surest(log_probabilities: NDArray[np.float32], share: float) -> dict[int, int]:
+    """The surest part of the trials that are decided for each movement.
+
+    Args:
+        log_probabilities: (n, K).
+        share: of each movement's trials, rounded up.
+
+    Returns:
+        Movement by trial.
+    """
+    guess = log_probabilities.argmax(axis=1)
+    sure = log_probabilities.max(axis=1) - np.logaddexp.reduce(log_probabilities, axis=1)
+    chosen: dict[int, int] = {}
+    for movement in np.unique(guess):
+        trials = np.flatnonzero(guess == movement)
+        kept = trials[np.argsort(-sure[trials], kind="stable")][: int(np.ceil(share * len(trials)))]
+        chosen.update({int(i): int(movement) for i in kept})
+    return dict(sorted(chosen.items()))
 
 
 def in_context(predictions: Predictions) -> Predictions:

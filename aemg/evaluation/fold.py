@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +14,12 @@ import torch
 from aemg.corpus import Corpus
 from aemg.datasets import DatasetInfo
 from aemg.evaluation.certificate import fold_facts, saw
-from aemg.evaluation.classifier import Examples, SentenceClassifier, adapt_classifier, predict, self_train, train_classifier
+from aemg.evaluation.classifier import Classifier, adapt, predict, train_classifier
 from aemg.evaluation.config import CommonConfig, EvaluationConfig
 from aemg.evaluation.controls import accuracies, fit_control, in_context, predict_control, self_train_control
 from aemg.evaluation.material import fresh_config
 from aemg.evaluation.metrics import confusion_matrix
-from aemg.evaluation.trials import few_shot_split, trials_of
+from aemg.evaluation.trials import Examples, few_shot_split, trials_of
 from aemg.evaluation.wearing import AS_WORN, register_sources, register_target, turn_judge
 from aemg.model import AEMG, AEMGConfig, ModelCard
 from aemg.sessions import Session, SessionKey, SessionStore, sessions_of
@@ -66,22 +66,19 @@ def run_fold(fold: Fold, config: EvaluationConfig) -> dict[str, Any]:
         (targets, test.trials),
         (str(encoder), pretrained.seen) if pretrained and encoder else None,
     )
-    models = starts(pretrained, model_config, fold.seed, twin="random-init" in config.controls, alone="aemg")
-    networks = {
-        name: train_classifier(model, train, len(info.labels), config.finetune, fold.seed) for name, model in models.items()
-    }
+    classifiers = _classifiers(fold, config, pretrained, model_config, train, len(info.labels))
     truth = [t.label for t in test.trials]
     result: dict[str, Any] = {"methods": {}, "few_shot": {}}
-    for name, network in networks.items():
-        if config.self_training.rounds:
-            result["methods"][f"{name}-not-self-trained"] = accuracies(predict(network, test), truth)
-            network = self_train(network, test, train, config.finetune, config.self_training, fold.seed)
-        predictions = predict(network, test)
+    for name, classifier in classifiers.items():
+        if config.adaptation.rounds:
+            result["methods"][f"{name}-not-adapted"] = accuracies(predict(classifier, test), truth)
+            classifier = adapt(classifier, test, config.adaptation.learning, labelled=False)
+        predictions = predict(classifier, test)
         result["methods"][name] = accuracies(predictions, truth)
         if "confusion" not in result:
             result["confusion"] = confusion_matrix(truth, predictions.trials.argmax(1), len(info.labels)).tolist()
         if fold.few_shot:
-            result["few_shot"][name] = few_shot(network, test, train, config, fold.seed)
+            result["few_shot"][name] = few_shot(classifier, test, config)
     if fold.seed == config.seeds[0]:
         result["methods"].update(_controls(config, sources, targets, train, test, len(info.labels)))
     return {
@@ -118,23 +115,15 @@ def choose_encoder(
     return config.encoders[0] if config.encoders else None
 
 
-def few_shot(
-    network: SentenceClassifier, test: Examples, train: Examples, config: EvaluationConfig, seed: int
-) -> dict[str, dict[str, float]]:
+def few_shot(classifier: Classifier, test: Examples, config: EvaluationConfig) -> dict[str, dict[str, float]]:
     """Accuracies on the last repetitions, by fraction of adaptation, "0" for the zero-shot point."""
     split = few_shot_split(test.trials, config.fewshot.fractions, config.fewshot.test_share)
     tested = test.of([test.trials[i] for i in split.test])
     truth = [t.label for t in tested.trials]
-    points = {"0": accuracies(predict(network, tested), truth)}
+    points = {"0": accuracies(predict(classifier, tested), truth)}
     for fraction, chosen in split.adaptation.items():
-        adapted = adapt_classifier(
-            network,
-            test.of([test.trials[i] for i in chosen]),
-            train,
-            config.finetune,
-            config.fewshot,
-            seed,
-        )
+        labelled = test.of([test.trials[i] for i in chosen])
+        adapted = adapt(classifier, labelled, config.adaptation.learning, labelled=True)
         points[f"{fraction:g}"] = accuracies(predict(adapted, tested), truth)
     return points
 
@@ -167,6 +156,23 @@ def starts(
     return found
 
 
+def _classifiers(
+    fold: Fold, config: EvaluationConfig, pretrained: AEMG | None, model_config: AEMGConfig, train: Examples, classes: int
+) -> dict[str, Classifier]:
+    """`aemg` first, then its twin from random start, then others for comparison."""
+    models: dict[str, AEMG | None] = dict(
+        starts(pretrained, model_config, fold.seed, twin="random-init" in config.controls, alone="aemg")
+    )
+    found = {name: train_classifier(m, train, classes, config.finetune, fold.seed) for name, m in models.items()}
+    if "from-scratch" in config.controls:
+        torch.manual_seed(fold.seed)
+        longer = replace(config.finetune, epochs=config.finetune.scratch_epochs)
+        found["from-scratch"] = train_classifier(AEMG(model_config), train, classes, longer, fold.seed)
+    if "no-encoder" in config.controls:
+        found["no-encoder"] = train_classifier(None, train, classes, config.finetune, fold.seed)
+    return found
+
+
 def _controls(
     config: EvaluationConfig,
     sources: Sequence[Session],
@@ -178,7 +184,7 @@ def _controls(
     truth = [t.label for t in test.trials]
     found: dict[str, dict[str, float]] = {}
     for control in config.controls:
-        if control == "random-init":
+        if control in ("random-init", "from-scratch", "no-encoder"):
             continue
         registered = control.endswith("registered")
         source_worn = train.worn if registered else [Worn()] * len(sources)

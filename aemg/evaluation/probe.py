@@ -24,10 +24,9 @@ from aemg.corpus import Corpus
 from aemg.datasets import DatasetInfo, crowd_of
 from aemg.errors import AEMGError
 from aemg.evaluation.certificate import FoldFacts, certificate, fold_facts
-from aemg.evaluation.classifier import Examples
 from aemg.evaluation.controls import window_features
 from aemg.evaluation.metrics import accuracy, compare
-from aemg.evaluation.trials import trials_of
+from aemg.evaluation.trials import Examples, trials_of
 from aemg.evaluation.wearing import register_sources, register_target, turn_judge
 from aemg.features import standardise
 from aemg.model import AEMG, collate, stretch_of

@@ -94,7 +94,9 @@ def _run_and_keep(fold: Fold, config: EvaluationConfig) -> None:
 def _report(config: EvaluationConfig, results: Sequence[dict[str, Any]], few_shot: bool) -> dict[str, Any]:
     uses = ["registration"] if config.registration else []
     uses += ["standardisation of features over the session"]
-    uses += ["self-training on the trials, whose bounds are known"] if config.self_training.rounds else []
+    uses += ["learning from the trials, whose bounds are known"] if config.adaptation.rounds else []
+    if config.adaptation.rounds and config.adaptation.balance:
+        uses.append("the trials taken to be about as many of each movement")
     unlabelled = ", ".join(uses)
     sets = {name: _set_report([r for r in results if r["dataset"] == name]) for name in config.data.sets}
     facts = [_facts(r["facts"]) for r in results if r["seed"] == config.seeds[0]]
@@ -126,7 +128,7 @@ def _set_report(results: Sequence[dict[str, Any]]) -> dict[str, Any]:
         m: {
             **values,
             "target_data": TARGET_DATA.get(m, "unlabelled"),
-            "context": "window" if m in TARGET_DATA and m != "random-init" else "trial",
+            "context": "window" if m in TARGET_DATA else "trial",
             "versus": {
                 k: asdict(compare(ours[k]["per_subject"], values[k]["per_subject"])) for k in METRICS
             },

@@ -9,10 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aemg.errors import AEMGError
-from aemg.model import windows_within
+from aemg.model.labelled import labelled_stretches
 from aemg.sessions import Session
-
-_SHORTEST_S = 0.25
+from aemg.topology import Worn
 
 
 @dataclass(frozen=True)
@@ -37,56 +36,45 @@ class Trial:
     file: str
 
 
+@dataclass(frozen=True)
+class Examples:
+    """Trials with what is needed to make sentences of them: sessions, and how each was worn."""
+
+    sessions: Sequence[Session]
+    worn: Sequence[Worn]
+    trials: Sequence[Trial]
+
+    def of(self, trials: Sequence[Trial]) -> Examples:
+        """Other trials of the same sessions."""
+        return Examples(self.sessions, self.worn, trials)
+
+
 def trials_of(sessions: Sequence[Session], labels: Sequence[str]) -> list[Trial]:
     """All trials of a set's labels that hold a window, in the sessions' order; other labels are left out.
 
-    A class with more repetitions in a session than any other (rest between all movements, say) is thinned evenly to the
-    second-largest count, so that plain accuracy weighs the movements alike.
+    They are thinned as `labelled_stretches` does, so that plain accuracy weighs the movements alike.
 
     Raises:
         AEMGError: no trial at all.
     """
-    found: list[Trial] = []
-    for s, session in enumerate(sessions):
-        found += _thinned(list(_session_trials(s, session, labels)), len(labels))
+    index = {label: k for k, label in enumerate(labels)}
+    found = [
+        Trial(
+            s,
+            stretch.recording,
+            stretch.interval.start_s,
+            stretch.interval.end_s,
+            stretch.interval.trial,
+            stretch.windows,
+            index[stretch.interval.label],
+            session.recordings[stretch.recording].sha256,
+        )
+        for s, session in enumerate(sessions)
+        for stretch in labelled_stretches(session, index)
+    ]
     if not found:
         raise AEMGError("no labelled trial of at least one window: nothing to evaluate")
     return found
-
-
-def _session_trials(s: int, session: Session, labels: Sequence[str]) -> list[Trial]:
-    index = {label: k for k, label in enumerate(labels)}
-    trials = []
-    for r, recording in enumerate(session.recordings):
-        for interval in recording.intervals:
-            if interval.label not in index or interval.end_s - interval.start_s < _SHORTEST_S:
-                continue
-            windows = windows_within(session, r, interval.start_s, interval.end_s)
-            if windows[1] > windows[0]:
-                trials.append(
-                    Trial(
-                        s,
-                        r,
-                        interval.start_s,
-                        interval.end_s,
-                        interval.trial,
-                        windows,
-                        index[interval.label],
-                        recording.sha256,
-                    )
-                )
-    return trials
-
-
-def _thinned(trials: list[Trial], n_labels: int) -> list[Trial]:
-    counts = np.bincount([t.label for t in trials], minlength=n_labels)
-    most = int(counts.argmax())
-    limit = int(np.sort(counts)[-2]) if n_labels > 1 else int(counts.max())
-    if limit == 0 or counts[most] <= limit:
-        return trials
-    of_class = [i for i, t in enumerate(trials) if t.label == most]
-    kept = {of_class[k] for k in np.linspace(0, len(of_class) - 1, limit).round().astype(int)}
-    return [t for i, t in enumerate(trials) if t.label != most or i in kept]
 
 
 @dataclass(frozen=True)

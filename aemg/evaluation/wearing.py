@@ -6,12 +6,15 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import logsumexp
 
 from aemg.errors import AEMGError
+from aemg.evaluation.classifier import Classifier
+from aemg.evaluation.trials import Trial
 from aemg.features import standardise
 from aemg.model import AEMG
 from aemg.sessions import Session, labelled_windows
-from aemg.topology import Registered, TurnJudge, Worn
+from aemg.topology import WAYS, Registered, TurnJudge, Worn
 from aemg.training import register_sessions
 
 _JUDGED_EVERY = 2  # windows overlap by half; every second one carries nearly all there is
@@ -24,8 +27,11 @@ def register_sources(sources: Sequence[Session], pretrained: AEMG | None) -> lis
     return [joint.worn.get(s.key, Worn()) for s in sources]
 
 
-def turn_judge(sources: Sequence[Session], worn: Sequence[Worn]) -> TurnJudge:
+def turn_judge(sources: Sequence[Session], worn: Sequence[Worn], *, same_device: bool = True) -> TurnJudge:
     """What judges how a new session was worn, from registered sources.
+
+    Args:
+        same_device: the new session's device is the sources', so that how these were worn is a prior.
 
     Raises:
         AEMGError: no labelled window.
@@ -38,7 +44,21 @@ def turn_judge(sources: Sequence[Session], worn: Sequence[Worn]) -> TurnJudge:
         labels.append(of_window[chosen])
     if not sum(len(f) for f in features):
         raise AEMGError("the sources have no labelled window to register a new subject by")
-    return TurnJudge(np.concatenate(features), np.concatenate(labels), worn)
+    return TurnJudge(np.concatenate(features), np.concatenate(labels), worn if same_device else None)
+
+
+def register_by_encoder(classifier: Classifier, session: Session, trials: Sequence[Trial]) -> Registered:
+    """The way of wearing under which a session's trials, whose labels are not looked at, are most probable to a classifier of
+    other people: for a device that the classifier's people did not wear, where features differ and the encoder's vectors less.
+
+    Args:
+        trials: of this session.
+    """
+    if session.angle_known or not trials:
+        return AS_WORN
+    evidence = np.array([classifier.log_evidence(session, trials, way) for way in WAYS])
+    posterior = np.exp(evidence - logsumexp(evidence))
+    return Registered(WAYS[int(posterior.argmax())], posterior, False)
 
 
 def register_target(judge: TurnJudge, session: Session, heard: NDArray[np.bool_] | None = None) -> Registered:

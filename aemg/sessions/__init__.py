@@ -6,6 +6,7 @@ from aemg.sessions.session import (
     RestLevels,
     Session,
     SessionKey,
+    TangentScale,
     TokenisedRecording,
     labelled_windows,
     load_session,
@@ -17,6 +18,7 @@ from aemg.sessions.session import (
 from aemg.sessions.store import SessionStore, recordings_of, sessions_of
 
 __all__ = [
-    "HOP_S", "WINDOW_S", "RestLevels", "Session", "SessionKey", "SessionStore", "TokenisedRecording", "labelled_windows",
-    "load_session", "recordings_of", "rest_levels", "save_session", "sessions_of", "standardised_by", "tokenise_session",
+    "HOP_S", "WINDOW_S", "RestLevels", "Session", "SessionKey", "SessionStore", "TangentScale", "TokenisedRecording",
+    "labelled_windows", "load_session", "recordings_of", "rest_levels", "save_session", "sessions_of",
+    "standardised_by", "tokenise_session",
 ]

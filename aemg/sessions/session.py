@@ -88,11 +88,43 @@ class Session:
         """(S, 4) over all windows of the donning, labelled or not."""
         return np.asarray(self.slot_features.std(axis=0) + 1e-3, dtype=np.float32)
 
+    @cached_property
+    def tangent_scale(self) -> TangentScale:
+        """Over all windows of the donning, labelled or not."""
+        return TangentScale.of(self.slot_tangent)
 
-def standardised_by(session: Session, mean: NDArray[np.floating], std: NDArray[np.floating]) -> Session:
-    """The session with its slot features' mean and standard deviation (S, 4) measured elsewhere than over all of it."""
+
+@dataclass(frozen=True)
+class TangentScale:
+    """What matrix logarithms of covariances are recentred and scaled by.
+
+    Args:
+        mean: (S, S).
+        spread: root mean square of the diagonals' deviations, one for all slots.
+    """
+
+    mean: NDArray[np.float32]
+    spread: float
+
+    @staticmethod
+    def of(tangent: NDArray[np.floating]) -> TangentScale:
+        """Of windows (W, S, S)."""
+        if not len(tangent):
+            return TangentScale(np.zeros(tangent.shape[1:], np.float32), 1.0)
+        mean = tangent.mean(axis=0)
+        apart = np.diagonal(tangent, axis1=1, axis2=2) - np.diagonal(mean)
+        return TangentScale(np.asarray(mean, np.float32), max(float(np.sqrt((apart**2).mean())), 1e-6))
+
+
+def standardised_by(
+    session: Session, mean: NDArray[np.floating], std: NDArray[np.floating], tangent: TangentScale | None = None
+) -> Session:
+    """The session with its slot features' mean and standard deviation (S, 4) and, if given, the scale of its covariances measured
+    elsewhere than over all of it."""
     view = replace(session)
     vars(view).update(feature_mean=mean.astype(np.float32), feature_std=std.astype(np.float32))
+    if tangent is not None:
+        vars(view).update(tangent_scale=tangent)
     return view
 
 

@@ -167,7 +167,8 @@ class TurnJudge:
     Args:
         features: (W, S, F) of all source windows, standardised by session and registered.
         labels: (W,).
-        sources: how the source sessions were worn, for the prior.
+        sources: how the source sessions were worn, for the prior; None where they wore another device, which tells nothing of
+            how this one is worn: then every way is as probable, and a poor fit is no reason to abstain.
         evidence: how many independent observations a session counts for against the prior; windows overlap
             and follow each other closely, so that it is far below their number.
         margin: least lead in log posterior over the prior's favourite; below it the favourite is kept. It is kept as well
@@ -179,7 +180,7 @@ class TurnJudge:
         self,
         features: NDArray[np.float32],
         labels: NDArray[np.str_],
-        sources: Sequence[Worn],
+        sources: Sequence[Worn] | None,
         *,
         evidence: float = 6.0,
         margin: float = 0.5,
@@ -192,9 +193,9 @@ class TurnJudge:
         scale = np.trace(covariance) / len(covariance)
         covariance = (1 - _SHRINKAGE) * covariance + _SHRINKAGE * scale * np.eye(len(covariance))
         self._precision = np.linalg.inv(covariance)
-        self._log_prior = turn_log_prior(sources)
+        self._log_prior = turn_log_prior(sources or [])
         self._evidence, self._margin = evidence, margin
-        self._least = self._judged(flat)[0] - flat.shape[1]
+        self._least = self._judged(flat)[0] - flat.shape[1] if sources is not None else -np.inf
 
     def register(self, features: NDArray[np.float32]) -> Registered:
         """The most probable way of wearing of one session, given (W, S, F) standardised within it."""

@@ -177,8 +177,9 @@ class Sets:
             tested = set(split.test.tolist())
             trials = [t for i, t in enumerate(everything) if i not in tested]
         return Ground(
-            self.config, seed, fold.classes, sources, encoder, pretrained, config, trials, register=fold.split != "repetitions"
-        )
+            self.config, seed, fold.classes, sources, encoder, pretrained, config, trials,
+            register=fold.split != "repetitions", same_device=fold.split not in ("devices", "sets"),
+        )  # fmt: skip
 
     def person(self, protocol: Protocol, ground: Ground, fold: Fold) -> Person:
         """The tested person, heard as the protocol allows."""

@@ -11,7 +11,7 @@ from aemg.evaluation.baselines import BASELINES
 from aemg.evaluation.benchmark.protocols import protocol_named
 from aemg.evaluation.config import CommonConfig
 
-Network = Literal["aemg", "random-init"]
+Network = Literal["aemg", "random-init", "no-encoder"]
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class BenchmarkConfig(CommonConfig):
     protocols: tuple[str, ...] = ("loso-inductive", "loso-calibrated-30s", "loso-transductive")
     baselines: tuple[str, ...] | None = None
     fewshot_baselines: tuple[str, ...] = ("td-lda",)
-    networks: tuple[Network, ...] = ("aemg", "random-init")
+    networks: tuple[Network, ...] = ("aemg", "random-init", "no-encoder")
     source_windows: int = 10_000
     max_people: int | None = None
     published_root: Path | None = None

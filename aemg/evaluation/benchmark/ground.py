@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from aemg.evaluation.benchmark.config import BenchmarkConfig
 from aemg.evaluation.benchmark.target import pooled
-from aemg.evaluation.classifier import Examples, SentenceClassifier, train_classifier
+from aemg.evaluation.classifier import Classifier, train_classifier
 from aemg.evaluation.domain import Domain
 from aemg.evaluation.fold import starts
-from aemg.evaluation.trials import Trial, trials_of
+from aemg.evaluation.trials import Examples, Trial, trials_of
 from aemg.evaluation.wearing import register_sources, turn_judge
 from aemg.evaluation.window_features import Kind, features_of
 from aemg.model import AEMG, AEMGConfig
@@ -46,6 +46,7 @@ class Ground:
         sources: sessions of all who are trained on.
         trials: of the sources; those of all labels in `classes` if not given.
         register: bring the sources to one frame.
+        same_device: the tested person wears the sources' device.
         encoder, pretrained: a folder and its model, None for a random start alone.
     """
 
@@ -58,7 +59,8 @@ class Ground:
     model_config: AEMGConfig
     trials: list[Trial] | None = None
     register: bool = True
-    _networks: dict[tuple[str, bool], SentenceClassifier] = field(default_factory=dict)
+    same_device: bool = True
+    _networks: dict[tuple[str, bool], Classifier] = field(default_factory=dict)
     _domains: dict[View, list[Domain]] = field(default_factory=dict)
 
     @cached_property
@@ -70,23 +72,24 @@ class Ground:
     @cached_property
     def judge(self) -> TurnJudge:
         """Of how a new session was worn."""
-        return turn_judge(self.sources, self.train.worn)
+        return turn_judge(self.sources, self.train.worn, same_device=self.same_device)
 
     @cached_property
     def as_worn(self) -> Examples:
         """The sources as worn, standardised together, for a target of which nothing is known."""
-        mean, std = pooled(self.sources)
-        sessions = [standardised_by(s, mean, std) for s in self.sources]
+        scale = pooled(self.sources)
+        sessions = [standardised_by(s, *scale) for s in self.sources]
         return Examples(sessions, [Worn()] * len(sessions), self.train.trials)
 
     @cached_property
-    def models(self) -> dict[str, AEMG]:
-        """What networks start from, by method."""
+    def models(self) -> dict[str, AEMG | None]:
+        """The encoders of our classifiers by method, None for what was measured alone."""
         wanted = self.config.networks
-        found = starts(self.pretrained, self.model_config, self.seed, twin="random-init" in wanted)
+        found: dict[str, AEMG | None] = {"no-encoder": None}
+        found = {**starts(self.pretrained, self.model_config, self.seed, twin="random-init" in wanted), **found}
         return {name: model for name, model in found.items() if name in wanted}
 
-    def network(self, name: str, inductive: bool) -> SentenceClassifier:
+    def network(self, name: str, inductive: bool) -> Classifier:
         """The trained classifier of a method."""
         if (name, inductive) not in self._networks:
             examples = self.as_worn if inductive else self.train

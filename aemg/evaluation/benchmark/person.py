@@ -11,10 +11,10 @@ import numpy as np
 from aemg.evaluation.benchmark.ground import Ground, View, domain_of
 from aemg.evaluation.benchmark.protocols import Protocol
 from aemg.evaluation.benchmark.target import Heard, Inapplicable
-from aemg.evaluation.classifier import Examples, Predictions, SentenceClassifier, predict, self_train
+from aemg.evaluation.classifier import Classifier, Predictions, adapt, predict
 from aemg.evaluation.domain import Domain
-from aemg.evaluation.trials import FewShotSplit, Trial, few_shot_split, repetition_ranks, trials_of
-from aemg.evaluation.wearing import register_target
+from aemg.evaluation.trials import Examples, FewShotSplit, Trial, few_shot_split, repetition_ranks, trials_of
+from aemg.evaluation.wearing import register_by_encoder, register_target
 from aemg.evaluation.window_features import features_of
 from aemg.topology import Worn
 
@@ -31,15 +31,24 @@ class Person:
     name: str
     heard: Sequence[Heard]
     registered: bool
-    _networks: dict[str, SentenceClassifier] = field(default_factory=dict)
+    _networks: dict[str, Classifier] = field(default_factory=dict)
     _predictions: dict[str, Predictions] = field(default_factory=dict)
 
     @cached_property
     def examples(self) -> Examples:
         """All trials of the sessions, with how these were worn."""
         sessions = [h.session for h in self.heard]
-        worn = [register_target(self.ground.judge, h.session, h.windows).worn if self.registered else Worn() for h in self.heard]
-        return Examples(sessions, worn, trials_of(sessions, self.ground.classes))
+        trials = trials_of(sessions, self.ground.classes)
+        worn = [self._registered(h, [t for t in trials if t.session == s]) for s, h in enumerate(self.heard)]
+        return Examples(sessions, worn, trials)
+
+    def _registered(self, heard: Heard, trials: Sequence[Trial]) -> Worn:
+        if not self.registered:
+            return Worn()
+        if not self.ground.same_device and self.ground.pretrained is not None:
+            known = [t for t in trials if heard.windows[slice(*t.windows)].all()]
+            return register_by_encoder(self.ground.network("aemg", False), heard.session, known).worn
+        return register_target(self.ground.judge, heard.session, heard.windows).worn
 
     @property
     def trials(self) -> Sequence[Trial]:
@@ -94,18 +103,15 @@ class Person:
             for h, worn in zip(self.heard, self.examples.worn)
         ]
 
-    def networks(self, name: str, inductive: bool, adapt: bool) -> dict[str, SentenceClassifier]:
-        """The trained network of a method and, where there is signal to adapt to, the self-trained one, by name."""
-        ground, adapted = self.ground, f"{name}-self-trained"
+    def networks(self, name: str, inductive: bool, listens: bool) -> dict[str, Classifier]:
+        """The classifier of a method and, where there is signal to adapt to, the adapted one, by name."""
+        ground, adapted = self.ground, f"{name}-adapted"
         self._networks.setdefault(name, ground.network(name, inductive))
         found = {name: self._networks[name]}
-        if adapt and self.unlabelled and ground.config.self_training.rounds:
+        if listens and self.unlabelled and ground.config.adaptation.rounds:
             if adapted not in self._networks:
                 target = self.examples.of(self.unlabelled)
-                config = ground.config
-                self._networks[adapted] = self_train(
-                    found[name], target, ground.train, config.finetune, config.self_training, ground.seed
-                )
+                self._networks[adapted] = adapt(found[name], target, ground.config.adaptation.learning, labelled=False)
             found[adapted] = self._networks[adapted]
         return found
 

@@ -14,10 +14,10 @@ from aemg import datasets
 from aemg.datasets import DatasetInfo
 from aemg.evaluation.benchmark.published_recipes import Person, Recipe
 from aemg.evaluation.certificate import FoldFacts, fold_facts, saw
-from aemg.evaluation.classifier import Examples, predict, train_classifier
+from aemg.evaluation.classifier import predict, train_classifier
 from aemg.evaluation.config import FinetuneConfig
 from aemg.evaluation.fold import starts
-from aemg.evaluation.trials import Trial
+from aemg.evaluation.trials import Examples, Trial
 from aemg.evaluation.wearing import register_sources, register_target, turn_judge
 from aemg.model import AEMG, AEMGConfig, ModelCard, Seen, windows_within
 from aemg.sessions import Session, SessionKey, load_session, save_session, tokenise_session

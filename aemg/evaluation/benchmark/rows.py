@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,11 +16,14 @@ from aemg.evaluation.benchmark.ground import View, domain_of
 from aemg.evaluation.benchmark.person import Person, part_of
 from aemg.evaluation.benchmark.protocols import Protocol
 from aemg.evaluation.certificate import FoldFacts, fold_facts, row_certificate
-from aemg.evaluation.classifier import Examples, Predictions, adapt_classifier, predict
+from aemg.evaluation.classifier import Predictions, adapt, predict
 from aemg.evaluation.domain import Domain
 from aemg.evaluation.metrics import confusion_matrix
+from aemg.evaluation.trials import Examples
 
 Row = dict[str, Any]
+Family = Literal["baseline", "aemg", "random-init"]
+_FAMILY: Final[Mapping[str, Family]] = {"aemg": "aemg", "random-init": "random-init", "no-encoder": "baseline"}
 AS_RECORDED = frozenset({"no-adaptation"})  # methods that are never given standardised features
 
 
@@ -99,19 +102,19 @@ class _Rows:
 
     def of_network(self, name: str) -> Iterator[Row]:
         case, person, protocol = self.case, self.case.person, self.case.protocol
-        ground, config = person.ground, person.ground.config
+        config = person.ground.config
         inductive = protocol.unlabelled == "none"
         started = time.monotonic()
         for method, network in person.networks(name, inductive, not protocol.user_dependent and not inductive).items():
             found = start = part_of(person.predictions(method), case.tested)
             if case.adapts:
                 target = case.chosen(case.labelled)
-                adapted = adapt_classifier(network, target, ground.train, config.finetune, config.fewshot, ground.seed)
+                adapted = adapt(network, target, config.adaptation.learning, labelled=True)
                 found = predict(adapted, case.chosen(case.tested))
             used = [] if inductive else ["rest level", "normalisation"]
             used += ["registration"] if person.registered and not person.angles_known else []
-            used += ["self-training on trials, whose bounds are known"] if method != name else []
-            family: Literal["aemg", "random-init"] = "aemg" if name == "aemg" else "random-init"
+            used += ["learning from trials, whose bounds are known"] if method != name else []
+            family = _FAMILY[name]
             contexts: tuple[Literal["window", "trial"], ...] = ("window", "trial")
             for context in contexts:
                 given = start if protocol.few_shot else None
@@ -121,7 +124,7 @@ class _Rows:
     def _row(
         self,
         method: str,
-        family: Literal["baseline", "aemg", "random-init"],
+        family: Family,
         registered: bool,
         used: Sequence[str],
         found: Predictions,

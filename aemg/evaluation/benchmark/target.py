@@ -19,6 +19,7 @@ from aemg.sessions import (
     Session,
     SessionKey,
     SessionStore,
+    TangentScale,
     TokenisedRecording,
     recordings_of,
     rest_levels,
@@ -87,7 +88,8 @@ def hear(
     session = tokenise_session(key, recordings, store.space, store.tokenizer, levels)
     windows = heard_windows(session, until_s)
     known = session.slot_features[windows]
-    return Heard(standardised_by(session, known.mean(axis=0), known.std(axis=0) + _FLOOR), windows, until_s)
+    tangent = TangentScale.of(session.slot_tangent[windows])
+    return Heard(standardised_by(session, known.mean(axis=0), known.std(axis=0) + _FLOOR, tangent), windows, until_s)
 
 
 def first_seconds(recordings: Sequence[TokenisedRecording], seconds: float) -> tuple[float, ...]:
@@ -133,11 +135,12 @@ def typical(levels: Sequence[RestLevels]) -> RestLevels:
     )
 
 
-def pooled(sources: Sequence[Session]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Mean and standard deviation (S, 4) over all windows of all sessions, every session counting the same."""
+def pooled(sources: Sequence[Session]) -> tuple[NDArray[np.float32], NDArray[np.float32], TangentScale]:
+    """Mean and standard deviation (S, 4) of features and the scale of covariances over all windows of all sessions; for the
+    features every session counts the same."""
     mean = np.mean([s.feature_mean for s in sources], axis=0)
     square = np.mean([s.feature_std**2 + (s.feature_mean - mean) ** 2 for s in sources], axis=0)
-    return mean, np.sqrt(square)
+    return mean, np.sqrt(square), TangentScale.of(np.concatenate([s.slot_tangent for s in sources]))
 
 
 @lru_cache(maxsize=512)

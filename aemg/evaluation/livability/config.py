@@ -66,7 +66,7 @@ class LivabilityConfig(CommonConfig):
         methods: `aemg`, the network; `td-lda-registered`, time-domain features by slot with linear discriminant analysis.
         thresholds: on the confidence, for the curves.
         max_folds: stop after so many people a set, to try a configuration.
-        self_training, fewshot: not used; a device is not told where movements begin and end.
+        adaptation, self_training, fewshot: not used; a device is not told where movements begin and end.
     """
 
     output: Path = Path("runs/livability")

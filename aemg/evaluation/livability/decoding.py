@@ -9,23 +9,21 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from aemg.evaluation.classifier import SentenceClassifier
+from aemg.evaluation.classifier import Classifier
 from aemg.evaluation.controls import LinearControl
 from aemg.evaluation.livability.config import StreamingConfig
 from aemg.evaluation.livability.stream import DecisionStream
 from aemg.evaluation.livability.truth import Truth, TruthConfig
 from aemg.features import standardise
-from aemg.model import Stretch, collate, windows_within
+from aemg.model import Stretch, windows_within
 from aemg.sessions import HOP_S, WINDOW_S, Session
 from aemg.tokenizer import PHASES, TokenizerConfig
 from aemg.tokenizer.config import FrameGrid
 from aemg.tokenizer.contraction import REST
 from aemg.topology import Worn
 
-_AT_ONCE = 512
 _SURE = 1000.0  # nats by which the gate's decision leads, whatever the temperature
 _RESAMPLING_SAMPLES = 32  # of the lower rate, that `aemg.signals.filters.resample` looks ahead
 _FIRST = [PHASES.index("onset"), PHASES.index("whole")]
@@ -65,7 +63,7 @@ def known_s(session: Session, config: TokenizerConfig, rate_hz: float, delay_s: 
 
 
 def network_log_proba(
-    classifier: SentenceClassifier, session: Session, worn: Worn, known: NDArray[np.float64], config: StreamingConfig
+    classifier: Classifier, session: Session, worn: Worn, known: NDArray[np.float64], config: StreamingConfig
 ) -> NDArray[np.float32]:
     """Log-probabilities (W, K) of all windows: each with the tokens whose centre lies in it, or in its context, and that are
     known when it is decided on."""
@@ -78,21 +76,7 @@ def network_log_proba(
             first, last = np.searchsorted(centre, [start_s, end_s])
             seen = first + np.flatnonzero(rows_known[first:last] <= end_s + config.wait_s + 1e-6)
             stretches.append(Stretch(session, rows[seen], windows_within(session, r, start_s, end_s), start_s))
-    return _classified(classifier, stretches, worn)
-
-
-@torch.no_grad()
-def _classified(classifier: SentenceClassifier, stretches: Sequence[Stretch], worn: Worn) -> NDArray[np.float32]:
-    """(n, K), as `aemg.evaluation.classifier.predict_trials` decides on trials."""
-    found = []
-    for start in range(0, len(stretches), _AT_ONCE):
-        piece = stretches[start : start + _AT_ONCE]
-        batch = collate(piece, [worn] * len(piece))
-        tokens, sentence = classifier(batch)
-        share = batch.valid / batch.valid.sum(1, keepdim=True).clamp(min=1)
-        found.append(sentence.log_softmax(-1) + (tokens.log_softmax(-1) * share[..., None]).sum(1))
-    rows = torch.cat(found) if found else torch.zeros(0, classifier.sentence_head.out_features)
-    return rows.log_softmax(-1).numpy()
+    return classifier.log_proba(stretches, [worn] * len(stretches))
 
 
 def linear_log_proba(
@@ -114,9 +98,9 @@ def linear_log_proba(
 
 
 def as_first_worn(session: Session, first: Session) -> Session:
-    """A session whose features the network standardises by another session's mean and spread."""
+    """A session whose features are standardised by another session's mean and spread."""
     found = replace(session)
-    vars(found).update({name: getattr(first, name) for name in ("feature_mean", "feature_std")})
+    vars(found).update({name: getattr(first, name) for name in ("feature_mean", "feature_std", "tangent_scale")})
     return found
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from aemg.corpus import Corpus
 from aemg.errors import AEMGError
 from aemg.evaluation.certificate import fold_facts
-from aemg.evaluation.classifier import Examples, train_classifier
+from aemg.evaluation.classifier import train_classifier
 from aemg.evaluation.controls import fit_control
 from aemg.evaluation.fold import Fold, choose_encoder, starts
 from aemg.evaluation.livability.calibration import fit_temperature
@@ -32,7 +32,7 @@ from aemg.evaluation.livability.decoding import (
 )
 from aemg.evaluation.livability.measures import Decoded, activity, by_threshold, calibration, donning, judged, rejection
 from aemg.evaluation.material import fresh_config
-from aemg.evaluation.trials import trials_of
+from aemg.evaluation.trials import Examples, trials_of
 from aemg.evaluation.wearing import register_sources, register_target, turn_judge
 from aemg.model import AEMG, AEMGConfig, ModelCard
 from aemg.sessions import Session, SessionStore, labelled_windows, sessions_of
