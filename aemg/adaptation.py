@@ -46,8 +46,8 @@ class Learning:
 
     Args:
         rounds: of dividing vectors among classes and finding the means, where some have no label.
-        balance: how strongly the vectors without labels are held to be about equally many of each class, 0 for not at all
-            (posterior regularisation: Ganchev et al. 2010).
+        balance: how strongly the vectors, with and without labels, are held to be about equally many of each class, 0 for not
+            at all (posterior regularisation: Ganchev et al. 2010).
     """
 
     rounds: int = 15
@@ -120,7 +120,7 @@ class PeopleModel:
             return belief
         for _ in range(how.rounds):
             log_odds = self._log_odds(projected[~known], Belief(belief.mean, belief.variance, odds))
-            offset = _balancing(log_odds, how.balance, odds > _ABSENT)
+            offset = _balancing(log_odds, how.balance, odds > _ABSENT, shares[known].sum(axis=0))
             shares[~known] = np.exp(log_softmax(log_odds + offset, axis=1))
             belief = Belief(*self._posterior(projected, shares), odds + offset)
         return belief
@@ -182,11 +182,14 @@ def _shrunk(covariance: NDArray[np.float64], share: float) -> NDArray[np.float64
     return np.asarray((1 - share) * covariance + share * scale * np.eye(len(covariance)))
 
 
-def _balancing(log_odds: NDArray[np.float64], strength: float, shown: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Offsets (K,) that draw the shares of the classes that can be towards one another."""
+def _balancing(
+    log_odds: NDArray[np.float64], strength: float, shown: NDArray[np.bool_], told: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Offsets (K,) that draw the classes that can be, with the vectors whose labels were told (K,), towards equal numbers."""
     offset = np.zeros(log_odds.shape[1])
+    number = len(log_odds) + told.sum()
     for _ in range(_BALANCING_STEPS if strength > 0 else 0):
-        shares = np.exp(log_softmax(log_odds + offset, axis=1)).mean(axis=0)
+        shares = (np.exp(log_softmax(log_odds + offset, axis=1)).sum(axis=0) + told) / number
         offset[shown] -= strength * np.log((shares[shown] + _SMALL) * shown.sum())
     return offset
 

@@ -1,4 +1,4 @@
-"""Weights to be given away, from a recipe: simulated people, both stages, the model with its card, and one release file.
+"""Weights to be given away, from a recipe: simulated people, the stages, the model with its card, and one release file.
 
 Run from the repository: python pretrain/release.py --help
 """
@@ -58,12 +58,15 @@ def release(arguments: argparse.Namespace) -> int:
         if status := run(f"simulating {name}", [*call, *recipe.simulation_options(name)]):
             return status
     runs = {stage: out / stage for stage in recipe.stages}
+    before = next(iter(runs.values()))  # the first stage does not look at it
     for stage, folder in runs.items():
-        call = [*shlex.split(arguments.launch), str(HERE / stage), "--config", str(HERE / recipe.stages[stage].config)]
-        call += [f"data.corpus={corpus}", f"output={folder}", f"tokenizer={out / 'tokenizer'}"]
+        command = HERE / (recipe.stages[stage].command or stage)
+        call = [*shlex.split(arguments.launch), str(command), "--config", str(HERE / recipe.stages[stage].config)]
+        call += [f"data.corpus={corpus}", f"output={folder}", f"tokenizer={before}"]
         call += ["--permissive-only"] if recipe.permissive_only else []
         if status := run(f"stage {stage}", [*call, *recipe.stage_options(stage)]):
             return status
+        before = folder
     folder = out / "release" / recipe.name
     model = AEMG.from_pretrained(list(runs.values())[-1] / "model")
     model.save_pretrained(folder, recipe.dtype)

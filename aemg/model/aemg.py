@@ -126,7 +126,7 @@ class AEMG(nn.Module):
         config: of space, tokenizer and network.
         seen: what it was trained on.
         forearm: the frame it was trained in, which registration brings other sessions to.
-        stage: `fresh`, `codebook` (stage 1 done) or `masked` (stage 2 done).
+        stage: `fresh`, `codebook` (stage 1 done), `masked` (stage 2 done) or `movements` (stage 3 done).
         sync: share the codebook's averages between processes while training.
 
     >>> model = AEMG.from_pretrained("aemg-tiny")  # doctest: +SKIP

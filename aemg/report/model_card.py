@@ -57,7 +57,12 @@ def model_card(folder: str | Path, results: Sequence[str | Path] = ()) -> str:
 def _head(folder: Path, card: ModelCard, record: Mapping[str, Any]) -> str:
     network, space = card.config.network, card.config.space
     name = f"{record.get('name', folder.name)} {record.get('version', '')}".strip()
-    stages = {"fresh": "not trained", "codebook": "trained by reconstruction", "masked": "pre-trained on masked codes"}
+    stages = {
+        "fresh": "not trained",
+        "codebook": "trained by reconstruction",
+        "masked": "pre-trained on masked codes",
+        "movements": "pre-trained on masked codes and on the movements of the people below",
+    }
     return (
         f"# {name}\n\nAn encoder of surface EMG of the forearm, {stages.get(card.stage, card.stage)}. It takes recordings of any "
         f"montage and rate, brings them to sixteen slots around the forearm at {plain(space.rate_hz)} Hz, cuts them into "

@@ -1,10 +1,10 @@
-"""Training: the one loop and the two stages of pre-training."""
+"""Training: the one loop and the three stages of pre-training."""
 
-from aemg.training.config import OptimConfig, RunConfig, TrainingDataConfig
+from aemg.training.config import MovementsConfig, OptimConfig, RunConfig, TrainingDataConfig
 from aemg.training.loop import FitResult, fit
 from aemg.training.stages import pretrain, register_sessions, train_tokenizer
 
 __all__ = [
-    "FitResult", "OptimConfig", "RunConfig", "TrainingDataConfig", "fit", "pretrain", "register_sessions",
+    "FitResult", "MovementsConfig", "OptimConfig", "RunConfig", "TrainingDataConfig", "fit", "pretrain", "register_sessions",
     "train_tokenizer",
 ]

@@ -1,4 +1,4 @@
-"""The command line that both stages share."""
+"""The command line that the stages share."""
 
 from __future__ import annotations
 

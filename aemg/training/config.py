@@ -10,6 +10,7 @@ from typing import Literal
 from aemg.config import STRICT
 from aemg.errors import ConfigError
 from aemg.model import SIZES, AEMGConfig, NetworkConfig
+from aemg.model.augment import Augmentation
 from aemg.tokenizer import TokenizerConfig
 from aemg.topology import SpaceConfig
 
@@ -45,7 +46,7 @@ class TrainingDataConfig:
         permissive_only: leave out sets of which weights may not be given away freely; refused where such a set, or a
             tokenizer that was trained on one, is named.
         exclude_people: by set, subjects that must not be seen; they are left out of every set with the same people.
-        sentence_tokens: longest training sentence; longer recordings give several.
+        sentence_tokens: longest training sentence; longer recordings give several, of longer labelled stretches a part is seen.
         turns: `registered` by the labels, where there are any; `nominal` as worn; `random` a fresh turn and mirror each time.
         jitter_slots: random turn by up to so many slots on top.
         workers: of the data loader.
@@ -140,12 +141,43 @@ class LossConfig:
 
 
 @dataclass(frozen=True)
+class MovementsConfig:
+    """How movements are learnt from labelled stretches; how far these are turned is `data.jitter_slots`.
+
+    Args:
+        dropout: before the heads.
+        smoothing: share of a target that is spread over the labels of the stretch's own set.
+        crop, drop_tokens, gain_jitter, level_jitter: as in `Augmentation`.
+    """
+
+    __pydantic_config__ = STRICT
+    dropout: float = 0.2
+    smoothing: float = 0.1
+    crop: float = 0.7
+    drop_tokens: float = 0.2
+    gain_jitter: float = 0.3
+    level_jitter: float = 0.1
+
+    def __post_init__(self) -> None:
+        for name in ("dropout", "smoothing"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ConfigError(f"movements.{name} must lie in [0, 1), got {getattr(self, name)}")
+        self.augmentation(0)
+
+    def augmentation(self, jitter_slots: int) -> Augmentation:
+        """What is done to a stretch."""
+        return Augmentation(self.crop, self.drop_tokens, self.gain_jitter, self.level_jitter, jitter_slots)
+
+
+@dataclass(frozen=True)
 class RunConfig:
-    """A training run of stage 1 (`tokenizer`) or stage 2 (`pretrain`).
+    """A training run of stage 1 (`tokenizer`), stage 2 or stage 3 (`pretrain`).
 
     Args:
         output: folder of the run: config, metrics, checkpoints and, at the end, `model`.
-        tokenizer: stage 2 only: the run (or model) of stage 1.
+        objective: of `pretrain`: `codes` of hidden tokens (stage 2), or `movements` from the labels of all sets (stage 3).
+        tokenizer: the run (or model) of the stage before, whose tokenizer is kept as it is; not for stage 1.
+        start: of `pretrain`: the `given` model's encoder, or a `fresh` one.
         size: a ready network; `network` overrides it whole where given.
         mask_ratio: stage 2: share of the tokens that are hidden.
         code_temperature: stage 2: how far near-synonyms of the true code count as well; null for the one code alone.
@@ -156,7 +188,9 @@ class RunConfig:
 
     __pydantic_config__ = STRICT
     output: Path = Path("runs/run")
+    objective: Literal["codes", "movements"] = "codes"
     tokenizer: Path | None = None
+    start: Literal["given", "fresh"] = "given"
     data: TrainingDataConfig = field(default_factory=TrainingDataConfig)
     size: Literal["tiny", "base", "large"] = "tiny"
     network: NetworkConfig | None = None
@@ -164,6 +198,7 @@ class RunConfig:
     nct: TokenizerConfig = field(default_factory=TokenizerConfig)
     optim: OptimConfig = field(default_factory=OptimConfig)
     loss: LossConfig = field(default_factory=LossConfig)
+    movements: MovementsConfig = field(default_factory=MovementsConfig)
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
     mask_ratio: float = 0.5
     code_temperature: float | None = 0.1

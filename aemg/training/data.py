@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 import numpy as np
 import torch
@@ -20,6 +20,7 @@ from aemg.topology import WAYS, Worn
 from aemg.training.config import TrainingDataConfig
 
 T = TypeVar("T")
+B = TypeVar("B")
 
 
 @dataclass
@@ -43,9 +44,9 @@ _PIECE = np.dtype([("session", "<i4"), ("recording", "<i4"), ("first", "<i8"), (
 _OPEN_SESSIONS = 64  # each holds three files open
 
 
-class SentenceDataset(Dataset[TrainingBatch]):
-    """Batches of sentences of prepared sessions, asked for as lists of (epoch, sample). Memory does not grow with the hours
-    but for 24 bytes a sentence: sessions are read through memory maps, a few of them open at a time.
+class SessionDataset(Dataset[B], Generic[B]):
+    """Batches of pieces of prepared sessions, asked for as lists of (epoch, sample). Memory does not grow with the hours but
+    for a row of the table of pieces: sessions are read through memory maps, a few of them open at a time.
 
     Args:
         worn: ways of wearing by session; a session that lacks is taken as worn.
@@ -57,52 +58,37 @@ class SentenceDataset(Dataset[TrainingBatch]):
         keys: Sequence[SessionKey],
         worn: Mapping[SessionKey, Worn],
         config: TrainingDataConfig,
-        *,
-        mask_ratio: float,
         seed: int,
     ) -> None:
-        self._store, self._keys, self._config = store, list(keys), config
+        self._store, self._keys, self._config, self._seed = store, list(keys), config, seed
         self._worn = [worn.get(key, Worn()) for key in self._keys]
-        self._mask_ratio, self._seed = mask_ratio, seed
         self._open: OrderedDict[int, Session] = OrderedDict()
-        pieces = [np.zeros(0, _PIECE)]
-        for s in range(len(self._keys)):
-            for r, recording in enumerate(self._session(s).recordings):
-                first, last = recording.tokens
-                n = -(-(last - first) // config.sentence_tokens)
-                edges = np.linspace(0, last - first, n + 1).astype(int) if n else np.zeros(1, int)
-                rows = np.zeros(n, _PIECE)
-                rows["session"], rows["recording"], rows["first"], rows["last"] = s, r, edges[:-1], edges[1:]
-                pieces.append(rows)
-        self.pieces = np.concatenate(pieces)
-        names = sorted({key.dataset for key in self._keys})
-        unknown = sorted(set(config.weights) - set(names))
+        self.sets = sorted({key.dataset for key in self._keys})
+        unknown = sorted(set(config.weights) - set(self.sets))
         if unknown:
-            raise ConfigError(f"data.weights: {', '.join(unknown)} is not trained on; what is: {', '.join(names)}")
-        of_session = np.array([names.index(key.dataset) for key in self._keys])
-        of_piece = of_session[self.pieces["session"]]
-        self._sets = [np.flatnonzero(of_piece == i) for i in range(len(names))]
-        self._weights = [config.weights.get(name, 1.0) for name in names]
+            raise ConfigError(f"data.weights: {', '.join(unknown)} is not trained on; what is: {', '.join(self.sets)}")
+        self._weights = [config.weights.get(name, 1.0) for name in self.sets]
+        self._set_of = np.array([self.sets.index(key.dataset) for key in self._keys], dtype=np.int64)  # (sessions,)
+        self.pieces = self._table()
+        of_piece = self._set_of[self.pieces["session"]]
+        self._pieces_of = [np.flatnonzero(of_piece == i) for i in range(len(self.sets))]
+
+    def _table(self) -> NDArray[np.void]:
+        """The pieces: a structured array with a field `session`."""
+        raise NotImplementedError
 
     def __len__(self) -> int:
-        return sum(round(weight * len(pieces)) for weight, pieces in zip(self._weights, self._sets))
+        return sum(round(weight * len(pieces)) for weight, pieces in zip(self._weights, self._pieces_of))
 
     def order(self, chance: np.random.Generator) -> NDArray[np.int64]:
-        """An epoch: every sentence once or, with weights, whole passes over a set and a random part of it."""
-        return np.asarray(chance.permutation(mixture(self._sets, self._weights, chance)), dtype=np.int64)
-
-    def __getitem__(self, samples: Sequence[tuple[int, int]]) -> TrainingBatch:
-        drawn = [np.random.default_rng((self._seed, epoch, sample)) for epoch, sample in samples]
-        stretches = [self._stretch(self.pieces[sample]) for _, sample in samples]
-        worn = [self._turn(rng, self._worn[self.pieces[s]["session"]]) for rng, (_, s) in zip(drawn, samples)]
-        batch = collate(stretches, worn)
-        masked = np.zeros(tuple(batch.valid.shape), bool)
-        for row, (rng, stretch) in enumerate(zip(drawn, stretches)):
-            masked[row, : len(stretch.tokens)] = mask_of(len(stretch.tokens), self._mask_ratio, rng)
-        return TrainingBatch(batch, torch.from_numpy(masked), torch.tensor([sample for _, sample in samples]))
+        """An epoch: every piece once or, with weights, whole passes over a set and a random part of it."""
+        return np.asarray(chance.permutation(mixture(self._pieces_of, self._weights, chance)), dtype=np.int64)
 
     def __getstate__(self) -> dict[str, object]:
         return {**self.__dict__, "_open": OrderedDict()}
+
+    def _chances(self, samples: Sequence[tuple[int, int]]) -> list[np.random.Generator]:
+        return [np.random.default_rng((self._seed, epoch, sample)) for epoch, sample in samples]
 
     def _session(self, index: int) -> Session:
         if index not in self._open:
@@ -112,17 +98,61 @@ class SentenceDataset(Dataset[TrainingBatch]):
             self._open.popitem(last=False)
         return self._open[index]
 
+    def _way(self, rng: np.random.Generator, session: int) -> Worn:
+        if self._config.turns == "random":
+            return WAYS[rng.integers(len(WAYS))]
+        return self._worn[session] if self._config.turns == "registered" else Worn()
+
+
+class SentenceDataset(SessionDataset[TrainingBatch]):
+    """Sentences of whole recordings with masks; 24 bytes each."""
+
+    def __init__(
+        self,
+        store: SessionStore,
+        keys: Sequence[SessionKey],
+        worn: Mapping[SessionKey, Worn],
+        config: TrainingDataConfig,
+        *,
+        mask_ratio: float,
+        seed: int,
+    ) -> None:
+        super().__init__(store, keys, worn, config, seed)
+        self._mask_ratio = mask_ratio
+
+    def _table(self) -> NDArray[np.void]:
+        pieces = [np.zeros(0, _PIECE)]
+        for s in range(len(self._keys)):
+            for r, recording in enumerate(self._session(s).recordings):
+                first, last = recording.tokens
+                n = -(-(last - first) // self._config.sentence_tokens)
+                edges = np.linspace(0, last - first, n + 1).astype(int) if n else np.zeros(1, int)
+                rows = np.zeros(n, _PIECE)
+                rows["session"], rows["recording"], rows["first"], rows["last"] = s, r, edges[:-1], edges[1:]
+                pieces.append(rows)
+        return np.concatenate(pieces)
+
+    def __getitem__(self, samples: Sequence[tuple[int, int]]) -> TrainingBatch:
+        drawn = self._chances(samples)
+        stretches = [self._stretch(self.pieces[sample]) for _, sample in samples]
+        worn = [self._turn(rng, int(self.pieces[s]["session"])) for rng, (_, s) in zip(drawn, samples)]
+        batch = collate(stretches, worn)
+        masked = np.zeros(tuple(batch.valid.shape), bool)
+        for row, (rng, stretch) in enumerate(zip(drawn, stretches)):
+            masked[row, : len(stretch.tokens)] = mask_of(len(stretch.tokens), self._mask_ratio, rng)
+        return TrainingBatch(batch, torch.from_numpy(masked), torch.tensor([sample for _, sample in samples]))
+
     def _stretch(self, piece: np.void) -> Stretch:
         session = self._session(int(piece["session"]))
         recording = int(piece["recording"])
         rows = session.tokens[slice(*session.recordings[recording].tokens)][piece["first"] : piece["last"]]
         return stretch_of(session, recording, float(rows["start_s"][0]), float(rows["end_s"][-1]))
 
-    def _turn(self, rng: np.random.Generator, worn: Worn) -> Worn:
+    def _turn(self, rng: np.random.Generator, session: int) -> Worn:
+        way = self._way(rng, session)
         if self._config.turns == "random":
-            return WAYS[rng.integers(len(WAYS))]
-        jitter = int(rng.integers(-self._config.jitter_slots, self._config.jitter_slots + 1))
-        return (worn if self._config.turns == "registered" else Worn()).then(Worn(jitter % 16))
+            return way
+        return way.then(Worn(int(rng.integers(-self._config.jitter_slots, self._config.jitter_slots + 1)) % 16))
 
 
 def mixture(

@@ -32,11 +32,13 @@ class StageRecipe:
 
     Args:
         overrides: values by `key.sub`.
+        command: folder of the command that runs it; None for the one of the stage's name.
     """
 
     __pydantic_config__ = STRICT
     config: Path
     overrides: dict[str, Any] = field(default_factory=dict)
+    command: str | None = None
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ class Recipe:
         sets: real sets, by name; those of the same people hold the same recordings, so that one of them is enough.
         simulated: by set, the options of `python simulate corpus` without their dashes.
         weights: of the mixture, as `TrainingDataConfig.weights`.
-        stages: by the command that runs them, in their order; the model of the last one is released.
+        stages: by name, in their order; each goes on with the model of the one before, the last one's is released.
         permissive_only: train on no set of which weights may not be given away freely. Weights of other recipes stay with
             who made them: they are not packed.
         dtype: that weights are stored in.

@@ -1,4 +1,4 @@
-"""The two stages of pre-training, from a corpus to a saved model."""
+"""The stages of pre-training, from a corpus to a saved model."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from aemg.datasets import DatasetInfo, crowd_of
 from aemg.errors import AEMGError, ConfigError
 from aemg.features import FEATURES, standardise
 from aemg.model import AEMG, CanonicalForearm, Seen
+from aemg.model.network import Encoder
 from aemg.sessions import Session, SessionKey, SessionStore, labelled_windows, sessions_of
 from aemg.topology import SLOTS, JointRegistration, Worn, label_patterns, register_jointly
 from aemg.training.claim import claimed
@@ -25,6 +26,7 @@ from aemg.training.config import RunConfig, TrainingDataConfig
 from aemg.training.data import SentenceDataset, TrainingBatch
 from aemg.training.descent import adamw_cosine
 from aemg.training.loop import FitResult, fit, make_accelerator
+from aemg.training.movements import MovementDataset, MovementTask
 from aemg.training.tasks import MaskedCodeTask, ReconstructionTask
 
 # What may change from one part of a run to the next.
@@ -69,12 +71,13 @@ def _train_tokenizer(config: RunConfig) -> FitResult:
 
 
 def pretrain(config: RunConfig) -> FitResult:
-    """Stage 2: masked-code prediction on the codes of stage 1. Writes `config.output`/model.
+    """Stage 2, masked-code prediction on the codes of stage 1, or stage 3, the movements of all labelled sets, as
+    `config.objective` says. Writes `config.output`/model.
 
-    The space, the tokenizer, the network and the frame are those of stage 1.
+    The space, the tokenizer, the network and the frame are those of the stage before.
 
     Raises:
-        AEMGError: as `train_tokenizer`, or no finished stage 1.
+        AEMGError: as `train_tokenizer`, no finished stage 1, or no labels to learn movements from.
     """
     with claimed(config, _FREE):
         return _pretrain(config)
@@ -82,7 +85,7 @@ def pretrain(config: RunConfig) -> FitResult:
 
 def _pretrain(config: RunConfig) -> FitResult:
     if config.tokenizer is None:
-        raise ConfigError("stage 2 needs tokenizer=RUN, the folder of a finished stage 1")
+        raise ConfigError("stages 2 and 3 need tokenizer=RUN, the folder of a finished stage before them")
     accelerator = _begin(config)
     set_seed(config.seed)
     folder = config.tokenizer / "model" if (config.tokenizer / "model").is_dir() else config.tokenizer
@@ -92,13 +95,23 @@ def _pretrain(config: RunConfig) -> FitResult:
         raise AEMGError(f"data.permissive_only: {folder} was trained on {told}, whose licence it inherits")
     if model.stage == "fresh":
         raise AEMGError(f"{folder} is an untrained model: run stage 1 first (accelerate launch tokenizer)")
+    if config.start == "fresh":
+        model.encoder = Encoder(model.config)
     store, keys = _sessions(accelerator, config, model)
     joint = _registration(store, keys, config.data, model.forearm)
     seen = _seen(config.data, keys, store)
     model.seen = model.seen + seen
-    model.stage = "masked"
-    dataset = SentenceDataset(store, keys, joint.worn, config.data, mask_ratio=config.mask_ratio, seed=config.seed)
-    task = MaskedCodeTask(model, config.code_temperature).to(accelerator.device)
+    dataset: SentenceDataset | MovementDataset
+    task: nn.Module
+    if config.objective == "movements":
+        model.stage = "movements"
+        dataset = MovementDataset(store, keys, joint.worn, config.data, config.movements, config.seed)
+        task = MovementTask(model, len(dataset.names), config.movements)
+    else:
+        model.stage = "masked"
+        dataset = SentenceDataset(store, keys, joint.worn, config.data, mask_ratio=config.mask_ratio, seed=config.seed)
+        task = MaskedCodeTask(model, config.code_temperature)
+    task = task.to(accelerator.device)
     result = fit(accelerator, task, dataset, config.fit, adamw_cosine(config.optim), lambda task, batch: {})
     _save(accelerator, model, config, result)
     return result

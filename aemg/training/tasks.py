@@ -1,4 +1,4 @@
-"""What the two stages minimise. A task is a module that takes a batch and gives sums, so that processes add up exactly.
+"""What the first two stages minimise. A task is a module that takes a batch and gives sums, so that processes add up exactly.
 
 Letters: B sentences, N tokens, S slots, L samples.
 """
