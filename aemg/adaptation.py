@@ -12,7 +12,7 @@ Letters: n vectors, F features, K classes, P people.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -118,6 +118,13 @@ class PeopleModel:
         belief = Belief(*self._posterior(projected[known], shares[known]), odds)
         if known.all():
             return belief
+        if 0 < len(np.unique(labels[known] if labels is not None else [])) < (odds > _ABSENT).sum():
+            # labels of some classes alone would draw all that is alike to those: begin with what is found without labels
+            unlabelled = self.learn(projected, how=how)
+            belief = replace(unlabelled, odds=odds)
+            if how.rounds:
+                shares[~known] = np.exp(self.log_proba(projected[~known], unlabelled))
+                belief = Belief(*self._posterior(projected, shares), odds)
         for _ in range(how.rounds):
             log_odds = self._log_odds(projected[~known], Belief(belief.mean, belief.variance, odds))
             offset = _balancing(log_odds, how.balance, odds > _ABSENT, shares[known].sum(axis=0))

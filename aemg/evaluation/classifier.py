@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from aemg.adaptation import UNKNOWN, Belief, Learning, PeopleModel
 from aemg.evaluation.config import FinetuneConfig
-from aemg.evaluation.network import stretch_of_trial, train_network
+from aemg.evaluation.network import train_network
 from aemg.evaluation.trials import Examples, Trial
 from aemg.model import AEMG, Stretch, stretch_of
 from aemg.model.describe import learned, measured
@@ -133,7 +133,7 @@ def views(encoder: Encoder | None, stretches: Sequence[Stretch], worn: Sequence[
 
 
 def _whole(examples: Examples) -> tuple[list[Stretch], list[Worn]]:
-    stretches = [stretch_of_trial(examples, t, t.start_s, t.end_s) for t in examples.trials]
+    stretches = [stretch_of(examples.sessions[t.session], t.recording, t.start_s, t.end_s) for t in examples.trials]
     return stretches, [examples.worn[t.session] for t in examples.trials]
 
 
@@ -141,8 +141,9 @@ def _windows(examples: Examples, every: int = 1) -> tuple[list[Stretch], NDArray
     """Single windows of the trials, and the trial's number of each."""
     found, owner = [], []
     for i, trial in enumerate(examples.trials):
+        session = examples.sessions[trial.session]
         for w in range(*trial.windows, every):
-            at = float(examples.sessions[trial.session].window_start_s[w])
-            found.append(stretch_of_trial(examples, trial, at, at + WINDOW_S))
+            at = float(session.window_start_s[w])
+            found.append(stretch_of(session, trial.recording, at, at + WINDOW_S))
             owner.append(i)
     return found, np.array(owner, dtype=np.int64)

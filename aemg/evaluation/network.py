@@ -16,10 +16,8 @@ from torch.nn import functional
 
 from aemg.evaluation.config import FinetuneConfig
 from aemg.evaluation.trials import Examples, Trial
-from aemg.features import FEATURES
-from aemg.model import AEMG, SentenceBatch, Stretch, collate, stretch_of
-from aemg.sessions import WINDOW_S
-from aemg.topology import SLOTS, Worn
+from aemg.model import AEMG, SentenceBatch
+from aemg.model.augment import Augmentation, Span, augmented
 
 
 class SentenceClassifier(nn.Module):
@@ -59,11 +57,6 @@ def train_network(
     return classifier.eval()
 
 
-def stretch_of_trial(examples: Examples, trial: Trial, start_s: float, end_s: float) -> Stretch:
-    """A part of a trial's recording."""
-    return stretch_of(examples.sessions[trial.session], trial.recording, start_s, end_s)
-
-
 def _optimizer(classifier: SentenceClassifier, lr: float, encoder_lr: float, decay: float) -> torch.optim.AdamW:
     heads = [*classifier.token_head.parameters(), *classifier.sentence_head.parameters()]
     groups = [{"params": heads, "lr": lr}, {"params": list(classifier.encoder.parameters()), "lr": encoder_lr}]
@@ -86,7 +79,11 @@ def _update(
     rng: np.random.Generator,
     optimizer: torch.optim.Optimizer,
 ) -> None:
-    batch = _augmented(examples, trials, config, rng)
+    spans = [
+        Span(examples.sessions[t.session], t.recording, t.start_s, t.end_s, examples.worn[t.session]) for t in trials
+    ]
+    ways = Augmentation(config.crop, config.drop_tokens, config.gain_jitter, config.level_jitter, config.jitter_slots)
+    batch = augmented(spans, ways, [rng] * len(spans))
     label = torch.tensor([t.label for t in trials])
     tokens, sentence = classifier(batch)
     weight = batch.valid / batch.valid.sum(1, keepdim=True).clamp(min=1)  # (B, N), every sentence counts the same
@@ -102,34 +99,3 @@ def _update(
     loss.backward()  # type: ignore[no-untyped-call]
     nn.utils.clip_grad_norm_(classifier.parameters(), 1.0)
     optimizer.step()
-
-
-def _augmented(
-    examples: Examples, trials: Sequence[Trial], config: FinetuneConfig, rng: np.random.Generator
-) -> SentenceBatch:
-    """Random parts of trials, turned a little, some tokens left out, louder or softer as a whole."""
-    stretches, worn = [], []
-    for trial in trials:
-        start_s, end_s = trial.start_s, trial.end_s
-        if rng.random() < config.crop:
-            shortest = min(WINDOW_S, end_s - start_s)
-            length = shortest * ((end_s - start_s) / shortest) ** rng.random()
-            start_s += rng.uniform(0, end_s - start_s - length)
-            end_s = start_s + length
-        stretch = stretch_of_trial(examples, trial, start_s, end_s)
-        kept = rng.random(len(stretch.tokens)) >= config.drop_tokens
-        stretches.append(Stretch(stretch.session, stretch.tokens[kept], stretch.windows, stretch.start_s))
-        jitter = int(rng.integers(-config.jitter_slots, config.jitter_slots + 1))
-        worn.append(examples.worn[trial.session].then(Worn(jitter % 16)))
-    batch = collate(stretches, worn)
-    slots = batch.slots[:, None, :]  # (B, 1, S)
-    gain = _normal(rng, config.gain_jitter, (len(trials), 1, 1)) * slots
-    offset = _normal(rng, config.level_jitter, (len(trials), 1, SLOTS, len(FEATURES))) * slots[..., None]
-    batch.sigma = batch.sigma + gain
-    batch.features = batch.features + offset
-    batch.summary = batch.summary + torch.cat([gain[..., None], offset], dim=-1).flatten(1)
-    return batch
-
-
-def _normal(rng: np.random.Generator, spread: float, shape: tuple[int, ...]) -> Tensor:
-    return torch.from_numpy(rng.normal(0, spread, shape).astype(np.float32))
