@@ -268,8 +268,9 @@ def test_the_classifier_learns_and_leaves_the_model_alone(runs: Path, examples: 
     assert predictions.windows.shape == predictions.isolated.shape == (windows, 4)
     assert np.bincount(predictions.trial_of_window).tolist() == [t.windows[1] - t.windows[0] for t in own.trials]
     again, twice = (train_classifier(model, own, 4, FinetuneConfig(epochs=2, batch=4), seed=1) for _ in range(2))
-    assert again.encoder is not None and twice.encoder is not None
-    assert all(torch.equal(a, b) for a, b in zip(again.encoder.parameters(), twice.encoder.parameters()))
+    one, other = again.describe.encoder, twice.describe.encoder
+    assert one is not None and other is not None
+    assert all(torch.equal(a, b) for a, b in zip(one.parameters(), other.parameters()))
 
 
 @pytest.mark.parametrize("encoded", [True, False])

@@ -40,17 +40,37 @@ class Predictions:
 
 
 @dataclass(frozen=True)
+class Describer:
+    """Stretches of signal as views, each (n, F): what the encoder says of them, and what was measured.
+
+    Args:
+        encoder: None for what was measured alone.
+        measured_too: the second view beside the first.
+    """
+
+    encoder: Encoder | None
+    measured_too: bool = True
+
+    def __call__(self, stretches: Sequence[Stretch], worn: Sequence[Worn]) -> Views:
+        """The views of stretches, each worn in its way."""
+        found = [] if self.encoder is None else [learned(self.encoder, stretches, worn)]
+        if self.measured_too:
+            found.append(np.stack([measured(s, w) for s, w in zip(stretches, worn)]))
+        return found
+
+
+@dataclass(frozen=True)
 class Classifier:
     """Models of people for whole trials and for single windows, on the same two views of a stretch of signal.
 
     Args:
-        encoder: None for what was measured alone.
+        describe: makes the views.
         whole, single: fitted on people whose labels are known.
         of_whole, of_single: what is believed of the person, None for nobody in particular.
         known: the person's trials that it was told, by place, each with its label or `UNKNOWN`.
     """
 
-    encoder: Encoder | None
+    describe: Describer
     whole: PeopleModel
     single: PeopleModel
     of_whole: Belief | None = None
@@ -59,37 +79,45 @@ class Classifier:
 
     def log_proba(self, stretches: Sequence[Stretch], worn: Sequence[Worn]) -> NDArray[np.float32]:
         """(n, K) of stretches of any length, as whole trials are judged."""
-        return self.whole.log_proba(self.whole.project(views(self.encoder, stretches, worn)), self.of_whole)
+        return self.whole.log_proba(self.whole.project(self.describe(stretches, worn)), self.of_whole)
 
 
     def log_evidence(self, session: Session, trials: Sequence[Trial], worn: Worn) -> float:
         """How probable a session's trials are, worn so, of a person nobody knows."""
         stretches = [stretch_of(session, t.recording, t.start_s, t.end_s) for t in trials]
-        return float(self.whole.log_evidence(self.whole.project(views(self.encoder, stretches, [worn] * len(trials)))).sum())
+        return float(self.whole.log_evidence(self.whole.project(self.describe(stretches, [worn] * len(trials)))).sum())
 
 
 def train_classifier(
-    model: AEMG | None, examples: Examples, classes: int, config: FinetuneConfig, seed: int
+    model: AEMG | None,
+    examples: Examples,
+    classes: int,
+    config: FinetuneConfig,
+    seed: int,
+    *,
+    measured_too: bool = True,
 ) -> Classifier:
     """Fits a classifier on labelled trials; the given model stays as it is.
 
     Args:
         model: None to do without an encoder.
         config: where it has epochs, a copy of the encoder is trained on the trials first.
+        measured_too: beside what an encoder says; False where another device is to be decoded, whose features differ.
     """
     encoder = None
     if model is not None:
         trained = train_network(model, examples, classes, config, seed).encoder if config.epochs else model.encoder
         encoder = copy.deepcopy(trained).eval()
+    describe = Describer(encoder, measured_too or encoder is None)
     people = np.array([f"{s.key.dataset}/{s.key.subject}" for s in examples.sessions])
     of_trial = people[[t.session for t in examples.trials]]
     labels = np.array([t.label for t in examples.trials], dtype=np.int64)
     single, owner = _windows(examples, _EVERY)
     worn = [examples.worn[examples.trials[i].session] for i in owner]
     return Classifier(
-        encoder,
-        PeopleModel(views(encoder, *_whole(examples)), labels, of_trial, classes),
-        PeopleModel(views(encoder, single, worn), labels[owner], of_trial[owner], classes),
+        describe,
+        PeopleModel(describe(*_whole(examples)), labels, of_trial, classes),
+        PeopleModel(describe(single, worn), labels[owner], of_trial[owner], classes),
     )
 
 
@@ -105,14 +133,14 @@ def adapt(classifier: Classifier, target: Examples, how: Learning, *, labelled: 
     trials = {**classifier.known, **told} if labelled else {**told, **classifier.known}
     examples = target.of([trial for trial, _ in trials.values()])
     labels = np.array([label for _, label in trials.values()], dtype=np.int64)
-    whole = classifier.whole.project(views(classifier.encoder, *_whole(examples)))
+    whole = classifier.whole.project(classifier.describe(*_whole(examples)))
     belief = classifier.whole.learn(whole, labels, how)
     shares = np.exp(classifier.whole.log_proba(whole, belief))
     certain = labels != UNKNOWN
     shares[certain] = np.eye(shares.shape[1])[labels[certain]]
     stretches, owner = _windows(examples)
     worn = [examples.worn[examples.trials[i].session] for i in owner]
-    single = classifier.single.project(views(classifier.encoder, stretches, worn))
+    single = classifier.single.project(classifier.describe(stretches, worn))
     of_single = classifier.single.learn_shares(single, shares[owner])
     return replace(classifier, of_whole=belief, of_single=of_single, known=trials)
 
@@ -122,14 +150,8 @@ def predict(classifier: Classifier, examples: Examples) -> Predictions:
     trials = classifier.log_proba(*_whole(examples))
     stretches, owner = _windows(examples)
     worn = [examples.worn[examples.trials[i].session] for i in owner]
-    single = classifier.single.project(views(classifier.encoder, stretches, worn))
+    single = classifier.single.project(classifier.describe(stretches, worn))
     return Predictions(trials, trials[owner], classifier.single.log_proba(single, classifier.of_single), owner)
-
-
-def views(encoder: Encoder | None, stretches: Sequence[Stretch], worn: Sequence[Worn]) -> Views:
-    """What the encoder says of stretches and what was measured, each (n, F)."""
-    found = [np.stack([measured(s, w) for s, w in zip(stretches, worn)])]
-    return found if encoder is None else [learned(encoder, stretches, worn), *found]
 
 
 def _whole(examples: Examples) -> tuple[list[Stretch], list[Worn]]:

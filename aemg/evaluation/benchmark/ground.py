@@ -93,7 +93,9 @@ class Ground:
         """The trained classifier of a method."""
         if (name, inductive) not in self._networks:
             examples = self.as_worn if inductive else self.train
-            trained = train_classifier(self.models[name], examples, len(self.classes), self.config.finetune, self.seed)
+            trained = train_classifier(
+                self.models[name], examples, len(self.classes), self.config.finetune, self.seed, measured_too=self.same_device
+            )
             self._networks[name, inductive] = trained
         return self._networks[name, inductive]
 
