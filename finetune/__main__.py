@@ -39,12 +39,12 @@ overrides of loso, fewshot, livability and benchmark (any key of the configurati
   data.sets=[uci-gestures,kanoga-myo]       each set is evaluated by itself
   data.root=DIR                             native files (prepared into data.cache), or prepared sets
   data.subjects.uci-gestures=[1,2,3,6]      some subjects only
-  encoder=runs/pretrain/model               or [a,b,c]: each fold takes one that has not seen its subject; or none
+  encoder=runs/movements/model              or [a,b,c]: each fold takes one that has not seen its subject; or none
   seeds=[0,1,2] jobs=2 output=DIR
 
 examples:
   accelerate launch finetune loso --config configs/finetune/loso.yaml data.sets=[uci-gestures] data.root=DIR \\
-      encoder=runs/pretrain/model output=runs/loso
+      encoder=runs/movements/model output=runs/loso
   accelerate launch finetune fewshot --config configs/finetune/fewshot.yaml data.sets=[laval-3dc] data.root=DIR \\
       encoder=none output=runs/fewshot
 

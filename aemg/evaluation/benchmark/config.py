@@ -22,7 +22,7 @@ class BenchmarkConfig(CommonConfig):
         protocols: names, as listed by `finetune benchmark --list`.
         baselines: names of methods of the literature; all if not given. They are run with the first seed.
         fewshot_baselines: those of them that are run in the few-shot protocols too.
-        networks: ours from the encoder, and its twin from random start.
+        networks: ours from the encoder, its twin from random start, and the same classifier without an encoder.
         source_windows: of all people trained on, that a baseline is fitted to; more are thinned evenly.
         max_people: test so many people a set, to try a configuration.
         published_root: folder of the native files of published protocols.

@@ -38,17 +38,23 @@ class Person:
     def examples(self) -> Examples:
         """All trials of the sessions, with how these were worn."""
         sessions = [h.session for h in self.heard]
-        trials = trials_of(sessions, self.ground.classes)
-        worn = [self._registered(h, [t for t in trials if t.session == s]) for s, h in enumerate(self.heard)]
-        return Examples(sessions, worn, trials)
+        worn = [register_target(self.ground.judge, h.session, h.windows).worn if self.registered else Worn() for h in self.heard]
+        return Examples(sessions, worn, trials_of(sessions, self.ground.classes))
 
-    def _registered(self, heard: Heard, trials: Sequence[Trial]) -> Worn:
-        if not self.registered:
-            return Worn()
-        if not self.ground.same_device and self.ground.pretrained is not None:
-            known = [t for t in trials if heard.windows[slice(*t.windows)].all()]
-            return register_by_encoder(self.ground.network("aemg", False), heard.session, known).worn
-        return register_target(self.ground.judge, heard.session, heard.windows).worn
+    @cached_property
+    def by_encoder(self) -> Examples:
+        """The same, as the encoder finds it worn."""
+        classifier, known = self.ground.network("aemg", False), self.unlabelled
+        worn = [
+            register_by_encoder(classifier, h.session, [t for t in known if t.session == s]).worn
+            for s, h in enumerate(self.heard)
+        ]
+        return Examples(self.examples.sessions, worn, self.examples.trials)
+
+    def examples_for(self, method: str) -> Examples:
+        """All trials with how the sessions were worn, as a method finds it: across devices our encoder does so itself."""
+        alone = method == "aemg" and self.registered and not self.ground.same_device and self.ground.pretrained is not None
+        return self.by_encoder if alone else self.examples
 
     @property
     def trials(self) -> Sequence[Trial]:
@@ -110,7 +116,7 @@ class Person:
         found = {name: self._networks[name]}
         if listens and self.unlabelled and ground.config.adaptation.rounds:
             if adapted not in self._networks:
-                target = self.examples.of(self.unlabelled)
+                target = self.examples_for(name).of(self.unlabelled)
                 self._networks[adapted] = adapt(found[name], target, ground.config.adaptation.learning, labelled=False)
             found[adapted] = self._networks[adapted]
         return found
@@ -118,7 +124,7 @@ class Person:
     def predictions(self, name: str) -> Predictions:
         """Of all trials, by a network that `networks` has made."""
         if name not in self._predictions:
-            self._predictions[name] = predict(self._networks[name], self.examples)
+            self._predictions[name] = predict(self._networks[name], self.examples_for(name.removesuffix("-adapted")))
         return self._predictions[name]
 
 

@@ -108,12 +108,16 @@ class _Rows:
         for method, network in person.networks(name, inductive, not protocol.user_dependent and not inductive).items():
             found = start = part_of(person.predictions(method), case.tested)
             if case.adapts:
-                target = case.chosen(case.labelled)
+                worn = person.examples_for(name)
+                target = worn.of(case.chosen(case.labelled).trials)
                 adapted = adapt(network, target, config.adaptation.learning, labelled=True)
-                found = predict(adapted, case.chosen(case.tested))
+                found = predict(adapted, worn.of(case.chosen(case.tested).trials))
             used = [] if inductive else ["rest level", "normalisation"]
             used += ["registration"] if person.registered and not person.angles_known else []
-            used += ["learning from trials, whose bounds are known"] if method != name else []
+            if method != name:
+                used.append("learning from trials, whose bounds are known")
+            if method != name and config.adaptation.balance:
+                used.append("trials taken to be about as many of each movement")
             family = _FAMILY[name]
             contexts: tuple[Literal["window", "trial"], ...] = ("window", "trial")
             for context in contexts:
