@@ -48,10 +48,13 @@ class Learning:
         rounds: of dividing vectors among classes and finding the means, where some have no label.
         balance: how strongly the vectors, with and without labels, are held to be about equally many of each class, 0 for not
             at all (posterior regularisation: Ganchev et al. 2010).
+        least: vectors a class, below which nothing is learnt from those without labels: a few movements of half a minute would
+            be spread over all classes.
     """
 
     rounds: int = 15
     balance: float = 0.3
+    least: float = 2.0
 
 
 class PeopleModel:
@@ -100,6 +103,10 @@ class PeopleModel:
         """How probable projected vectors are of a person nobody knows, (n,), up to a constant."""
         return np.asarray(logsumexp(self._log_odds(projected, self.prior), axis=1))
 
+    def enough(self, vectors: int, how: Learning) -> bool:
+        """Whether so many vectors teach anything without labels."""
+        return bool(vectors >= how.least * (self.prior.odds > _ABSENT).sum())
+
     def learn(
         self, projected: NDArray[np.float64], labels: NDArray[np.int64] | None = None, how: Learning | None = None
     ) -> Belief:
@@ -116,7 +123,7 @@ class PeopleModel:
             shares[known, labels[known]] = 1.0
             odds[labels[known]] = 0.0
         belief = Belief(*self._posterior(projected[known], shares[known]), odds)
-        if known.all():
+        if known.all() or not self.enough(len(projected), how):
             return belief
         if 0 < len(np.unique(labels[known] if labels is not None else [])) < (odds > _ABSENT).sum():
             # labels of some classes alone would draw all that is alike to those: begin with what is found without labels

@@ -113,6 +113,14 @@ def test_balance_draws_shares_together(model: PeopleModel) -> None:
     assert spread[2] <= spread[1] + 1e-6 <= spread[0] + 2e-6
 
 
+def test_too_few_vectors_teach_nothing_without_labels(model: PeopleModel) -> None:
+    x, labels, _ = people(4, n=1, repetitions=1)
+    z = model.project([x])
+    assert np.array_equal(model.log_proba(z, model.learn(z)), model.log_proba(z))
+    told = np.where(labels == 0, labels, UNKNOWN)
+    assert np.array_equal(model.learn(z, told).mean, model.learn(z[labels == 0], labels[labels == 0]).mean)
+
+
 def test_a_class_nobody_showed_is_not_guessed_until_it_is_told() -> None:
     x, labels, who = people(0)
     seen = labels != 3

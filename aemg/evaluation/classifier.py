@@ -131,8 +131,12 @@ def adapt(classifier: Classifier, target: Examples, how: Learning, *, labelled: 
         (target.sessions[t.session].key, t.recording, t.start_s): (t, t.label if labelled else UNKNOWN) for t in target.trials
     }
     trials = {**classifier.known, **told} if labelled else {**told, **classifier.known}
-    examples = target.of([trial for trial, _ in trials.values()])
-    labels = np.array([label for _, label in trials.values()], dtype=np.int64)
+    enough = classifier.whole.enough(len(trials), how)
+    used = [(trial, label) for trial, label in trials.values() if enough or label != UNKNOWN]
+    if not used:
+        return replace(classifier, known=trials)
+    examples = target.of([trial for trial, _ in used])
+    labels = np.array([label for _, label in used], dtype=np.int64)
     whole = classifier.whole.project(classifier.describe(*_whole(examples)))
     belief = classifier.whole.learn(whole, labels, how)
     shares = np.exp(classifier.whole.log_proba(whole, belief))

@@ -82,16 +82,18 @@ class AdaptationConfig:
     Args:
         rounds: of dividing trials without labels among the movements; 0 to learn nothing from them.
         balance: how strongly such trials are held to be about equally many of each movement; 0 for not at all.
+        least: trials a movement, with and without labels, below which nothing is learnt from those without.
     """
 
     __pydantic_config__ = STRICT
     rounds: int = 15
     balance: float = 0.3
+    least: float = 2.0
 
     @property
     def learning(self) -> Learning:
         """As the model of people takes it."""
-        return Learning(self.rounds, self.balance)
+        return Learning(self.rounds, self.balance, self.least)
 
 
 @dataclass(frozen=True)
