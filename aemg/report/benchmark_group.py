@@ -42,8 +42,9 @@ class Compared:
 
     @cached_property
     def reference(self) -> str | None:
-        """The method that the others are compared with: the first of our own, else none."""
-        return next((str(e["id"]) for e in self.entries if e["family"] == OWN_FAMILY), None)
+        """The method that the others are compared with: our own, adapted where it is; else none."""
+        own = [str(e["id"]) for e in self.entries if e["family"] == OWN_FAMILY]
+        return next((name for name in own if "-adapted" in name), own[0] if own else None)
 
     @property
     def ordered(self) -> list[Row]:
