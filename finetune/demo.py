@@ -1,4 +1,4 @@
-"""The whole way in one go: data, corpus, stage 1, stage 2, leave-one-subject-out with controls, few-shot, report.
+"""The whole way in one go: data, corpus, three stages, leave-one-subject-out with controls, few-shot, report.
 
 python finetune/demo.py --out runs/demo              simulated people, nothing to download
 python finetune/demo.py --out runs/demo --data DIR   the real sets that lie below DIR
@@ -66,7 +66,7 @@ def main(argv: list[str] | None = None) -> int:
 def run(out: Path, data: Path | None, epochs: int) -> None:
     started = time.monotonic()
     corpus = out / "corpus"
-    say(started, "1 of 6: recordings to a corpus")
+    say(started, "1 of 7: recordings to a corpus")
     readers = list(real(data) if data else simulated(corpus))
     for reader in readers:
         with tqdm(desc=reader.info.name, unit="source") as bar:
@@ -75,14 +75,17 @@ def run(out: Path, data: Path | None, epochs: int) -> None:
     tested = share_of_people(Corpus(corpus), 0, 3) if data else {}
     train = [f"data.corpus={corpus}", f"optim.epochs={epochs}", "optim.batch=32"]
     train += [f"data.exclude_people={tested}"] if data else [f"data.sets={[n for n in names if n.endswith('pretrain')]}"]
-    say(started, "2 of 6: stage 1, the neural codebook")
+    say(started, "2 of 7: stage 1, the neural codebook")
     stage_1 = load_config(RunConfig, CONFIGS / "tokenizer" / "tiny.yaml", [*train, f"output={out / 'tokenizer'}"])
     train_tokenizer(stage_1)
-    say(started, "3 of 6: stage 2, masked prediction")
+    say(started, "3 of 7: stage 2, masked prediction")
     overrides = [*train, f"tokenizer={out / 'tokenizer'}", f"output={out / 'pretrain'}"]
     pretrain(load_config(RunConfig, CONFIGS / "pretrain" / "tiny.yaml", overrides))
-    say(started, "4 of 6: leave-one-subject-out, controls, few-shot")
-    config = load_config(EvaluationConfig, CONFIGS / "finetune" / "loso.yaml", [f"encoder={out / 'pretrain' / 'model'}"])
+    say(started, "4 of 7: stage 3, movements")
+    overrides = [*train, f"tokenizer={out / 'pretrain'}", f"output={out / 'movements'}"]
+    pretrain(load_config(RunConfig, CONFIGS / "pretrain" / "movements-tiny.yaml", overrides))
+    say(started, "5 of 7: leave-one-subject-out, controls, few-shot")
+    config = load_config(EvaluationConfig, CONFIGS / "finetune" / "loso.yaml", [f"encoder={out / 'movements' / 'model'}"])
     sets = tuple(names) if data else tuple(n for n in names if n.endswith("test"))
     chosen = replace(config.data, sets=sets, root=corpus, tested={n: tuple(p) for n, p in tested.items()})
     with tqdm(desc="folds", unit="fold") as bar:
@@ -91,9 +94,9 @@ def run(out: Path, data: Path | None, epochs: int) -> None:
             few_shot=True,
             progress=lambda what, done, total: step(bar, done, total, what),
         )
-    say(started, "5 of 6: the report")
+    say(started, "6 of 7: the report")
     write_html(report, out / "report.html")
-    say(started, "6 of 6: what the codes stand for")
+    say(started, "7 of 7: what the codes stand for")
     inspect_codebook(out / "pretrain" / "model", corpus, out / "codebook.html", sets=sets)
     print(report["certificate"]["statement"])
     for name, found in report["sets"].items():
