@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from aemg.datasets import DatasetInfo, crowd_of
 from aemg.evaluation.trials import Trial
@@ -29,6 +30,12 @@ class FoldFacts:
     encoder: str | None
     encoder_saw_subject: bool | None
     encoder_saw_file: bool | None
+
+
+def facts_of(values: Mapping[str, Any]) -> FoldFacts:
+    """Facts as a fold's file keeps them."""
+    lists: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+    return FoldFacts(**lists)
 
 
 def fold_facts(

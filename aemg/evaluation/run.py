@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from aemg.config import to_mapping
 from aemg.errors import ConfigError
-from aemg.evaluation.certificate import FoldFacts, certificate
+from aemg.evaluation.certificate import certificate, facts_of
 from aemg.evaluation.config import EvaluationConfig
 from aemg.evaluation.controls import TARGET_DATA
-from aemg.evaluation.fold import Fold, run_fold
-from aemg.evaluation.material import Progress, make_ready, named, people_of, place_of
+from aemg.evaluation.fold import run_fold
+from aemg.evaluation.folds import run_folds
+from aemg.evaluation.material import Progress
 from aemg.evaluation.metrics import accuracy, compare
-from aemg.evaluation.pieces import claim, spread, versions, write_json
+from aemg.evaluation.pieces import versions, write_json
 from aemg.training.claim import alone
 
 METRICS = ("window_accuracy", "trial_accuracy", "window_accuracy_isolated")
@@ -56,18 +55,10 @@ def _evaluate(
     config: EvaluationConfig, few_shot: bool, rank: int, world: int, wait: Callable[[], None], progress: Progress
 ) -> dict[str, Any]:
     started = time.monotonic()
-    if rank == 0:
-        claim(config, config.output / "folds", ("jobs", "output", "max_folds"), few_shot=few_shot)
-        make_ready(config, progress)
-    wait()
-    folds = [f for name in config.data.sets for f in _folds(config, name, few_shot)]
-    todo = [f for f in folds if not _file(config, f).exists()]
-    wait()  # all processes see the same work before any of it is done
-    mine = todo[rank::world]
-    for done, _ in enumerate(spread(mine, config.jobs, _run_and_keep, config), start=1):
-        progress("folds", len(folds) - len(todo) + done * world, len(folds))
-    wait()
-    results = [json.loads(_file(config, f).read_text()) for f in folds]
+    results = run_folds(
+        config, run_fold, max_folds=config.max_folds, few_shot=few_shot, rank=rank, world=world, wait=wait, progress=progress,
+        claimed={"few_shot": few_shot},
+    )  # fmt: skip
     report = _report(config, results, few_shot)
     report["seconds"] = time.monotonic() - started
     report["fold_seconds"] = sum(r["seconds"] for r in results)
@@ -75,20 +66,6 @@ def _evaluate(
         write_json(config.output / "report.json", report)
     wait()
     return report
-
-
-def _folds(config: EvaluationConfig, name: str, few_shot: bool) -> list[Fold]:
-    people = people_of(config, name)
-    tested = named(config.data.tested.get(name), people, f"data.tested.{name}")[: config.max_folds]
-    return [Fold(place_of(config, name), name, people, p, seed, few_shot) for p in tested for seed in config.seeds]
-
-
-def _file(config: EvaluationConfig, fold: Fold) -> Path:
-    return config.output / "folds" / f"{fold.dataset}_{fold.subject}_{fold.seed}.json"
-
-
-def _run_and_keep(fold: Fold, config: EvaluationConfig) -> None:
-    write_json(_file(config, fold), run_fold(fold, config))
 
 
 def _report(config: EvaluationConfig, results: Sequence[dict[str, Any]], few_shot: bool) -> dict[str, Any]:
@@ -99,7 +76,7 @@ def _report(config: EvaluationConfig, results: Sequence[dict[str, Any]], few_sho
         uses.append("the trials taken to be about as many of each movement")
     unlabelled = ", ".join(uses)
     sets = {name: _set_report([r for r in results if r["dataset"] == name]) for name in config.data.sets}
-    facts = [_facts(r["facts"]) for r in results if r["seed"] == config.seeds[0]]
+    facts = [facts_of(r["facts"]) for r in results if r["seed"] == config.seeds[0]]
     means = {m: float(np.mean([s["zero_shot"][m]["mean"] for s in sets.values()])) for m in METRICS}
     return {
         "protocol": "fewshot" if few_shot else "loso",
@@ -186,11 +163,6 @@ def _few_shot_report(results: Sequence[dict[str, Any]]) -> dict[str, Any]:
         if ours[p][m]["mean"] < ours["0"][m]["mean"]
     ]
     return report
-
-
-def _facts(values: dict[str, Any]) -> FoldFacts:
-    lists: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
-    return FoldFacts(**lists)
 
 
 __all__ = ["METRICS", "evaluate"]
