@@ -29,7 +29,9 @@ from aemg.evaluation.metrics import accuracy, compare
 from aemg.evaluation.trials import Examples, trials_of
 from aemg.evaluation.wearing import register_sources, register_target, turn_judge
 from aemg.features import standardise
-from aemg.model import AEMG, collate, stretch_of
+from aemg.model import AEMG, stretch_of
+from aemg.model.describe import learned
+from aemg.model.network import Encoder
 from aemg.sessions import WINDOW_S, Session, SessionKey, SessionStore, sessions_of
 from aemg.topology import Worn
 
@@ -43,7 +45,6 @@ TARGET_DATA = {
     BASELINE: "unlabelled: standardisation over the donning",
     "td-lda-registered": "unlabelled: registration and standardisation over the donning",
 }
-_AT_ONCE = 512  # windows
 
 
 class Embedder:
@@ -62,22 +63,15 @@ class Embedder:
         return self._kept[key]
 
 
-@torch.no_grad()
-def window_vectors(encoder: torch.nn.Module, session: Session, worn: Worn) -> NDArray[np.float32]:
+def window_vectors(encoder: Encoder, session: Session, worn: Worn) -> NDArray[np.float32]:
     """Every window of a session as a sentence of its own: (W, 2 D), the sentence's vector and the mean of its tokens'."""
     places = [
         (r, float(at))
         for r, recording in enumerate(session.recordings)
         for at in session.window_start_s[slice(*recording.windows)]
     ]
-    rows = []
-    for first in range(0, len(places), _AT_ONCE):
-        stretches = [stretch_of(session, r, at, at + WINDOW_S) for r, at in places[first : first + _AT_ONCE]]
-        batch = collate(stretches, [worn] * len(stretches))
-        tokens, sentence = encoder(batch)  # (B, N, D), (B, D)
-        mean = (tokens * batch.valid[..., None]).sum(1) / batch.valid.sum(1, keepdim=True).clamp(min=1)
-        rows.append(torch.cat([sentence, mean], dim=-1))
-    return torch.cat(rows).numpy()
+    stretches = [stretch_of(session, r, at, at + WINDOW_S) for r, at in places]
+    return learned(encoder, stretches, [worn] * len(stretches))
 
 
 def fit_head(head: Head, x: NDArray[np.float32], y: NDArray[np.int64]) -> Any:

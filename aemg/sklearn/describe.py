@@ -11,12 +11,12 @@ from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from aemg.errors import AEMGError
 from aemg.features import FEATURES, log_covariances
-from aemg.model import AEMG, AEMGConfig, Seen, collate, stretch_of
+from aemg.model import AEMG, AEMGConfig, Seen, stretch_of
+from aemg.model.describe import learned
 from aemg.model.network import Encoder
 from aemg.sessions.windows import Donning, SlotWindows, measure, session_of_windows, slot_windows
 from aemg.signals import Montage
@@ -136,16 +136,11 @@ class Describer:
             logs[:, slots[:, None], slots] = log_covariances(brought.native[:, slots])
             yield logs[:, order[:, None], order][:, _PAIRS[0], _PAIRS[1]]
 
-    @torch.no_grad()
     def _embedding(self, brought: SlotWindows, calibration: Calibration) -> NDArray[np.float32]:
         assert self.encoder is not None
         session = session_of_windows(brought, calibration.donning, self.config.tokenizer)
         stretches = [stretch_of(session, i, 0.0, r.duration_s) for i, r in enumerate(session.recordings)]
-        batch = collate(stretches, [calibration.worn] * len(stretches))
-        tokens, sentence = self.encoder(batch)
-        count = batch.valid.sum(1, keepdim=True).clamp(min=1)
-        mean = (tokens * batch.valid[..., None]).sum(1) / count
-        return np.asarray(torch.cat([sentence, mean], dim=1).numpy(), dtype=np.float32)
+        return learned(self.encoder, stretches, [calibration.worn] * len(stretches))
 
 
 def _pieces(windows: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:
