@@ -6,7 +6,7 @@ Letters: N tokens, S slots, L samples, H half the width, D width, K taps.
 from __future__ import annotations
 
 import copy
-from typing import Any, NamedTuple, Protocol, cast
+from typing import NamedTuple, Protocol, cast
 
 import numpy as np
 import torch
@@ -17,6 +17,7 @@ from torch import Tensor
 from aemg.features import FEATURES
 from aemg.model.aemg import AEMG
 from aemg.model.batch import SentenceBatch
+from aemg.model.exponential import exponential
 from aemg.model.network import Encoder
 from aemg.topology import SLOTS
 
@@ -212,22 +213,6 @@ def _normed(x: Array, norm: Array) -> Array:
     return y
 
 
-@njit(inline="always")
-def _exp(x: Any) -> Any:
-    """e^x for x <= 0 to float32 precision (Cephes' polynomial), below -87 as there."""
-    x = max(x, _f(-87.0))
-    n = np.floor(x * _f(1.44269504) + _f(0.5))
-    r = x - n * _f(0.693359375) - n * _f(-2.12194440e-4)  # x - n ln 2, in two parts
-    p = _f(1.9875691500e-4)
-    p = p * r + _f(1.3981999507e-3)
-    p = p * r + _f(8.3334519073e-3)
-    p = p * r + _f(4.1665795894e-2)
-    p = p * r + _f(1.6666665459e-1)
-    p = p * r + _f(5.0000001201e-1)
-    p = p * r * r + r + _f(1.0)
-    return p * np.int32((np.int32(n) + np.int32(127)) << np.int32(23)).view(np.float32)  # times 2^n
-
-
 @njit(cache=True, fastmath=_ANY_ORDER)
 def _gelu(x: Array) -> None:
     """GELU in place; the error function by Abramowitz and Stegun 7.1.26, to 1.5e-7."""
@@ -239,7 +224,7 @@ def _gelu(x: Array) -> None:
         p = p * t + _f(1.421413741)
         p = p * t + _f(-0.284496736)
         p = (p * t + _f(0.254829592)) * t
-        tail = _f(0.5) * p * _exp(-z * z)  # of the normal distribution beyond |x|
+        tail = _f(0.5) * p * exponential(-z * z)  # of the normal distribution beyond |x|
         flat[i] *= tail if flat[i] < _f(0.0) else _f(1.0) - tail
 
 
@@ -314,7 +299,7 @@ def _attended(qkv: Array, heads: int) -> Array:
                 largest = max(largest, scores[j])
             total = _f(0.0)
             for j in range(rows):
-                scores[j] = _exp(scores[j] - largest)
+                scores[j] = exponential(scores[j] - largest)
                 total += scores[j]
             for j in range(rows):
                 share = scores[j] / total
