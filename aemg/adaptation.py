@@ -116,16 +116,17 @@ class PeopleModel:
             labels: (n,), `UNKNOWN` where there is none; None for none at all.
         """
         how = how or Learning()
-        known = np.zeros(len(projected), bool) if labels is None else labels != UNKNOWN
+        labels = np.full(len(projected), UNKNOWN) if labels is None else labels
+        known = labels != UNKNOWN
+        told = labels[known]
         shares = np.zeros((len(projected), len(self.prior.mean)))
+        shares[known, told] = 1.0
         odds = self.prior.odds.copy()
-        if labels is not None:
-            shares[known, labels[known]] = 1.0
-            odds[labels[known]] = 0.0
+        odds[told] = 0.0
         belief = Belief(*self._posterior(projected[known], shares[known]), odds)
         if known.all() or not self.enough(len(projected), how):
             return belief
-        if 0 < len(np.unique(labels[known] if labels is not None else [])) < (odds > _ABSENT).sum():
+        if 0 < len(np.unique(told)) < (odds > _ABSENT).sum():
             # labels of some classes alone would draw all that is alike to those: begin with what is found without labels
             unlabelled = self.learn(projected, how=how)
             belief = replace(unlabelled, odds=odds)

@@ -4,7 +4,7 @@ any process."""
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -106,13 +106,25 @@ def run_fold(fold: Fold, config: EvaluationConfig) -> dict[str, Any]:
 def choose_encoder(
     config: CommonConfig, info: DatasetInfo, subject: str, infos: dict[str, DatasetInfo], files: frozenset[str]
 ) -> Path | None:
-    """The first encoder that has seen neither the subject nor one of the subject's files (by sha256); the first of all
-    where each has, and the certificate says so."""
-    for path in config.encoders:
+    """As `first_unseen`, among the configured encoders and for one subject."""
+    return first_unseen(config.encoders, info, [subject], infos, files)
+
+
+def first_unseen(
+    encoders: Sequence[Path],
+    info: DatasetInfo,
+    subjects: Iterable[str],
+    infos: dict[str, DatasetInfo],
+    files: frozenset[str],
+) -> Path | None:
+    """The first encoder that has seen none of the subjects and of their files (by sha256); the first of all where each has, and
+    the certificate says so."""
+    people = list(subjects)
+    for path in encoders:
         seen = ModelCard.read(path).seen
-        if not saw(seen, info, subject, infos) and not files & seen.files:
+        if not files & seen.files and not any(saw(seen, info, subject, infos) for subject in people):
             return path
-    return config.encoders[0] if config.encoders else None
+    return encoders[0] if encoders else None
 
 
 def few_shot(classifier: Classifier, test: Examples, config: EvaluationConfig) -> dict[str, dict[str, float]]:

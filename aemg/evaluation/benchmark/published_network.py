@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from aemg import datasets
 from aemg.datasets import DatasetInfo
 from aemg.evaluation.benchmark.published_recipes import Person, Recipe
-from aemg.evaluation.certificate import FoldFacts, fold_facts, saw
+from aemg.evaluation.certificate import FoldFacts, fold_facts
 from aemg.evaluation.classifier import predict, train_classifier
 from aemg.evaluation.config import FinetuneConfig
-from aemg.evaluation.fold import starts
+from aemg.evaluation.fold import first_unseen, starts
 from aemg.evaluation.trials import Examples, Trial
 from aemg.evaluation.wearing import register_sources, register_target, turn_judge
-from aemg.model import AEMG, AEMGConfig, ModelCard, Seen, windows_within
+from aemg.model import AEMG, AEMGConfig, Seen, windows_within
 from aemg.sessions import Session, SessionKey, load_session, save_session, tokenise_session
 
 SEES = "all of the person's windows, for registration and standardisation"
@@ -130,13 +130,9 @@ def _trials(recipe: Recipe, sessions: Sequence[Session]) -> list[Trial]:
 
 
 def _unseen(encoders: Sequence[Path], recipe: Recipe, tested: Sequence[Session]) -> Path | None:
-    info, infos = datasets.info(recipe.dataset), _cards()
-    files = {r.sha256 for session in tested for r in session.recordings}
-    for path in encoders:
-        seen = ModelCard.read(path).seen
-        if not files & seen.files and not any(saw(seen, info, session.key.subject, infos) for session in tested):
-            return path
-    return encoders[0] if encoders else None
+    files = frozenset(r.sha256 for session in tested for r in session.recordings)
+    subjects = [session.key.subject for session in tested]
+    return first_unseen(encoders, datasets.info(recipe.dataset), subjects, _cards(), files)
 
 
 def _facts(

@@ -116,8 +116,8 @@ class _Rows:
             used += ["registration"] if person.registered and not person.angles_known else []
             if method != name:
                 used.append("learning from trials, whose bounds are known")
-            if method != name and config.adaptation.balance:
-                used.append("trials taken to be about as many of each movement")
+                if config.adaptation.balance:
+                    used.append("trials taken to be about as many of each movement")
             family = _FAMILY[name]
             contexts: tuple[Literal["window", "trial"], ...] = ("window", "trial")
             for context in contexts:
