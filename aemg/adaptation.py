@@ -22,6 +22,7 @@ from aemg.errors import AEMGError
 
 UNKNOWN = -1  # label of a vector without one
 _SHRINK_WITHIN, _SHRINK_BETWEEN = 0.1, 0.3
+_USUAL_BETWEEN = 2.0  # over the covariance within; counts like what one more person shows
 _LEAST = 1e-3  # variance between people over that within, at least
 _ABSENT = -50.0  # log odds of a class that nobody has shown
 _BALANCING_STEPS = 20
@@ -67,6 +68,8 @@ class PeopleModel:
         people: (n,) who each vector is of.
         classes: K.
         evidence: what all views together count, below 1 because features and neighbouring vectors say much the same twice.
+        wider: by view, how much further the class means of a new person lie from those of all than these people's do; above 1
+            for what a network says that was trained on these very people. 1 for every view if not given.
 
     Raises:
         AEMGError: no vector.
@@ -80,13 +83,15 @@ class PeopleModel:
         classes: int,
         *,
         evidence: float = 0.5,
+        wider: Sequence[float] | None = None,
     ) -> None:
         if not len(labels):
             raise AEMGError("no vector to fit a model of people on")
         fitted = [_fit(np.asarray(view, dtype=np.float64), labels, people, classes) for view in views]
         self._axes = [axes for axes, _, _ in fitted]
         mean = np.concatenate([mean for _, mean, _ in fitted], axis=1)
-        between = np.concatenate([between for _, _, between in fitted])
+        factors = [1.0] * len(views) if wider is None else wider
+        between = np.concatenate([factor * between for (_, _, between), factor in zip(fitted, factors, strict=True)])
         shown = np.bincount(labels, minlength=classes) > 0
         self._weight = evidence / len(views)
         self.prior = Belief(mean, np.broadcast_to(between, mean.shape), np.where(shown, 0.0, _ABSENT))
@@ -179,8 +184,8 @@ def _fit(
         within = _covariance(x - mean[labels], len(x))
     apart = np.concatenate([np.array(found) - mean[k] for k, found in enumerate(of_class) if found])
     between = _covariance(apart, len(groups) - sum(bool(found) for found in of_class))
-    if len(groups) <= sum(bool(found) for found in of_class):  # one person: only as unsure as their number of vectors
-        between = within * len(groups) / len(x)
+    more = len(np.unique(people)) - 1
+    between = (_USUAL_BETWEEN * within + more * between) / (1 + more)
     whiten = np.linalg.cholesky(np.linalg.inv(_shrunk(within, _SHRINK_WITHIN)))
     values, turn = np.linalg.eigh(whiten.T @ _shrunk(between, _SHRINK_BETWEEN) @ whiten)
     axes = whiten @ turn

@@ -194,7 +194,8 @@ def list_benchmark() -> None:
     for name, protocol in PROTOCOLS.items():
         head = f"{name} (version {protocol.version}): {protocol.title}"
         print(head, protocol.description, f"sees: {protocol.target_data}", sep="\n    ")
-    print("loso-calibrated-Ns, fewshot-P (per cent) and fewshot-kN take other numbers as well\n\nmethods of the literature:")
+    families = "loso-calibrated-Ns, loso-from-N, fewshot-P (per cent) and fewshot-kN"
+    print(f"{families} take other numbers as well\n\nmethods of the literature:")
     for name, baseline in BASELINES.items():
         print(f"  {name:20s} {baseline.title}: {baseline.source}")
 

@@ -157,3 +157,27 @@ def test_two_views_count_no_more_than_one() -> None:
 def test_nothing_to_fit_on_is_told() -> None:
     with pytest.raises(AEMGError, match="no vector"):
         PeopleModel([np.zeros((0, 3))], np.zeros(0, np.int64), np.zeros(0, np.int64), 2)
+
+
+def test_wider_views_leave_new_people_more_room() -> None:
+    x, labels, who = people(0, apart=0.5)
+    plain, wider = PeopleModel([x], labels, who, K), PeopleModel([x], labels, who, K, wider=[4.0])
+    np.testing.assert_allclose(wider.prior.variance, 4.0 * plain.prior.variance)
+    np.testing.assert_allclose(wider.prior.mean, plain.prior.mean)
+
+    # people who lie further apart than those of the model, as in vectors of a network that knew the latter
+    def misses(model: PeopleModel) -> float:
+        found = []
+        for own, truth, _ in (people(seed, 1, apart=2.0) for seed in range(1, 31)):
+            z = model.project([own])
+            first = np.where(np.arange(len(truth)) % 6 == 0, truth, UNKNOWN)
+            found.append(model.log_proba(z, model.learn(z, first, Learning(rounds=0))).argmax(1) != truth)
+        return float(np.mean(found))
+
+    assert misses(wider) < misses(plain)
+
+
+def test_every_view_needs_its_factor() -> None:
+    x, labels, who = people(0)
+    with pytest.raises(ValueError):
+        PeopleModel([x, x], labels, who, K, wider=[2.0])

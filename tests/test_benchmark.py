@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +19,10 @@ from hypothesis import strategies as st
 from aemg.corpus import prepare
 from aemg.datasets.base import DatasetReader
 from aemg.errors import ConfigError
+from aemg.evaluation.baselines import BASELINES, mdd, vada
 from aemg.evaluation.benchmark import PROTOCOLS, BenchmarkConfig, benchmark, cells, protocol_named, target
-from aemg.evaluation.benchmark.cells import Sets, run_job
+from aemg.evaluation.benchmark.cells import Sets, cell_file, run_job, some_people
+from aemg.evaluation.benchmark.ground import Ground
 from aemg.evaluation.benchmark.person import part_of
 from aemg.evaluation.benchmark.rows import Case, Row, by_trial, metrics_of
 from aemg.evaluation.benchmark.run import losses, plan
@@ -26,7 +30,7 @@ from aemg.evaluation.benchmark.target import Heard, Inapplicable, first_seconds,
 from aemg.evaluation.classifier import Predictions
 from aemg.evaluation.config import EvaluationDataConfig, FewShotConfig, FinetuneConfig
 from aemg.evaluation.material import make_ready
-from aemg.sessions import WINDOW_S, SessionKey, SessionStore, TokenisedRecording
+from aemg.sessions import WINDOW_S, Session, SessionKey, SessionStore, TokenisedRecording
 from aemg.signals import Interval, Recording
 from aemg.simulation import simulate_set
 
@@ -110,11 +114,18 @@ def result(suite: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Bench
 
 def test_every_protocol_is_run_somewhere_or_said_not_to_fit(tests_made: list[Case], suite: Path, tmp_path: Path) -> None:
     _, left_out = plan(config_of(suite, tmp_path))
-    assert {t.protocol.name for t in tests_made} == {*OWN, SECONDS} - {"loso-calibrated-30s"}, "30 s are longer than a session"
+    too_much = {"loso-calibrated-30s", "loso-from-4"}
+    assert {t.protocol.name for t in tests_made} == {*OWN, SECONDS} - too_much, "longer than a session, more than the people"
     assert {(n["protocol"], n["set"]) for n in left_out} == {
         *((name, other) for name in OWN if name.startswith("cross-session") for other in SETS[1:]),
         ("cross-device", "sim-else"),
         ("same-device", "sim-else"),
+        *(("loso-from-4", other) for other in SETS),
+        ("loso-from-2", "sim-else"),
+    }
+    assert {n["reason"] for n in left_out if n["set"] == "sim-else" and n["protocol"].startswith("loso-from")} == {
+        "2 other people are trained on, and it has 1",
+        "4 other people are trained on, and it has 1",
     }
 
 
@@ -153,6 +164,45 @@ def test_the_other_device_was_not_worn_at_the_tested_time_by_anyone_trained_on(t
         cross, same = by_name["cross-device", dataset], by_name["same-device", dataset]
         assert [t.start_s for t in cross.chosen(cross.tested).trials] == [t.start_s for t in same.chosen(same.tested).trials]
         assert people_of(cross) == people_of(same), "the columns differ in nothing but the device"
+
+
+@given(st.sets(st.text("0123456789S", min_size=1, max_size=3), min_size=1, max_size=12), st.integers(0, 9))
+@LAWS
+def test_fewer_people_are_among_more(others: set[str], seed: int) -> None:
+    drawn = [some_people(others, count, "set", "tested", seed) for count in range(len(others) + 1)]
+    assert [len(found) for found in drawn] == list(range(len(others) + 1))
+    assert all(fewer < more for fewer, more in pairwise(drawn)) and drawn[-1] == others
+    assert some_people(others, None, "set", "tested", seed) == others
+    assert drawn == [some_people(sorted(others), count, "set", "tested", seed) for count in range(len(others) + 1)]
+
+
+def test_other_seeds_and_other_tested_people_draw_others() -> None:
+    people = {f"{i:02d}" for i in range(12)}
+
+    def orders(asked: Iterable[tuple[str, str, int]]) -> set[tuple[frozenset[str], ...]]:
+        return {tuple(frozenset(some_people(people, n, *one)) for n in range(12)) for one in asked}
+
+    assert len(orders(("set", "tested", seed) for seed in range(8))) == 8
+    assert len(orders((f"set-{i}", "tested", 0) for i in range(8))) == 8
+    assert len(orders(("set", f"tested-{i}", 0) for i in range(8))) == 8
+    firsts = Counter(min(some_people(people, 1, "set", "tested", seed)) for seed in range(600))
+    assert len(firsts) == 12 and max(firsts.values()) < 2 * 600 / 12, "everyone is drawn about as often"
+
+
+def test_so_many_people_are_trained_on_with_all_their_sessions(tests_made: list[Case], suite: Path) -> None:
+    by_name = {(t.protocol.name, t.info.name): t for t in tests_made if t.protocol.split == "people"}
+    for dataset in SETS[:2]:
+        one, two, everyone = (by_name[name, dataset] for name in ("loso-from-1", "loso-from-2", "loso-transductive"))
+        assert [len(people_of(t)) for t in (one, two, everyone)] == [1, 2, 2]
+        assert people_of(one) < people_of(two) == people_of(everyone)
+        assert one.tested == everyone.tested and one.protocol.target_data == everyone.protocol.target_data
+        (who,) = people_of(one)
+        keys = [s.key for s in everyone.person.ground.sources if s.key.subject == who[1]]
+        assert [s.key for s in one.person.ground.sources] == keys and len(keys) == (2 if dataset == "sim-band" else 1)
+    sets = Sets(config_of(suite, suite / "x"))
+    for person in ("P01", "P02", "P03"):
+        drawn = [next(sets.folds("people", "sim-ring", person, 1, seed)).sources for seed in range(8)]
+        assert len(set(drawn)) == 2 and all(key.subject != person for keys in drawn for key in keys)
 
 
 def test_few_shot_tests_the_same_last_repetitions(tests_made: list[Case]) -> None:
@@ -275,6 +325,59 @@ def test_rows_say_what_they_saw(result: tuple[BenchmarkConfig, dict[str, Any]]) 
     assert {"title", "command", "config", "versions", "statistics", "warnings"} <= set(found)
 
 
+def test_every_baseline_learns_from_one_person_who_lacks_a_movement(
+    suite: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module, steps in ((mdd, ("_STEPS",)), (vada, ("_VADA_STEPS", "_DIRTT_STEPS"))):
+        for name in steps:
+            monkeypatch.setattr(module, name, 5)
+    columns: list[int] = []
+
+    def counted(log_proba: np.ndarray, trial: np.ndarray) -> Predictions:
+        assert np.isfinite(log_proba).all() and (log_proba[:, 0] < log_proba.max(axis=1)).all()
+        columns.append(log_proba.shape[1])
+        return by_trial(log_proba, trial)
+
+    monkeypatch.setattr("aemg.evaluation.benchmark.rows.by_trial", counted)
+    config = config_of(suite, tmp_path, baselines=None, networks=("random-init", "no-encoder"))
+    found = cells_from_one_person(config, monkeypatch, lacking=THREE[:1])
+    assert found["skipped"] is None and columns == [3] * 2 * len(BASELINES)
+    methods = {(row["method"], row["registered"]) for row in found["rows"] if row["family"] == "baseline"}
+    assert methods >= {(name, registered) for name in BASELINES for registered in (False, True)}
+    assert {"random-init", "random-init-adapted", "no-encoder-adapted"} <= {row["method"] for row in found["rows"]}
+    assert {row["source"] for row in found["rows"]} == {"sim-ring"}
+    assert all(row["certificate"]["loso"] for row in found["rows"])
+    assert max(row["metrics"]["balanced_accuracy"] for row in found["rows"]) <= 2 / 3, "what was not shown is never right"
+
+
+@pytest.mark.parametrize("lacking", [THREE[:2], THREE])
+def test_who_shows_no_two_movements_is_said(
+    lacking: tuple[str, ...], suite: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = cells_from_one_person(config_of(suite, tmp_path), monkeypatch, lacking=lacking)
+    assert not found["rows"] and "fewer than two movements" in found["skipped"]
+
+
+def cells_from_one_person(config: BenchmarkConfig, monkeypatch: pytest.MonkeyPatch, lacking: Collection[str]) -> dict[str, Any]:
+    """What loso-from-1 makes of a person of sim-ring where the one trained on does not show some movements."""
+    once = Sets.ground
+
+    def without(session: Session) -> Session:
+        shown = [replace(r, intervals=tuple(i for i in r.intervals if i.label not in lacking)) for r in session.recordings]
+        return replace(session, recordings=tuple(shown))
+
+    def less(self: Sets, *given: Any) -> Ground:
+        ground = once(self, *given)
+        ground.sources = [without(session) for session in ground.sources]
+        return ground
+
+    monkeypatch.setattr(Sets, "ground", less)
+    job = next(j for j in plan(config)[0] if (j.dataset, j.sources) == ("sim-ring", 1))
+    run_job(job, config)
+    (protocol,) = job.protocols
+    return json.loads(cell_file(config, protocol, job.dataset, job.people[0], job.seed).read_text())
+
+
 def test_few_shot_starts_at_the_zero_shot_point(result: tuple[BenchmarkConfig, dict[str, Any]]) -> None:
     starts = {(r["set"], r["method"], r["registered"]): r for r in result[1]["rows"] if r["protocol"] == "fewshot-0"}
     few = [r for r in result[1]["rows"] if r["protocol"].startswith("fewshot-")]
@@ -326,7 +429,7 @@ def test_networks_are_rows_too(suite: Path, runs: Path, tmp_path: Path) -> None:
     config = config_of(
         suite, tmp_path, networks=("aemg", "random-init"), baselines=(), fewshot_baselines=(),
         data=EvaluationDataConfig(sets=("sim-ring",), root=suite), encoder=runs / "pretrain" / "model",
-        protocols=("loso-inductive", "loso-transductive", "fewshot-0", "fewshot-k1", SECONDS),
+        protocols=("loso-inductive", "loso-transductive", "loso-from-1", "fewshot-0", "fewshot-k1", SECONDS),
     )  # fmt: skip
     rows = benchmark(config)["rows"]
     by_protocol: dict[str, set[str]] = {}
@@ -350,7 +453,9 @@ def test_protocols_by_name() -> None:
     assert all(protocol_named(name) == protocol and name == protocol.name for name, protocol in PROTOCOLS.items())
     assert protocol_named("loso-calibrated-2.5s").seconds == 2.5 and protocol_named("fewshot-12.5").fraction == 0.125
     assert protocol_named("fewshot-k7").repetitions == 7 and protocol_named("fewshot-k7").few_shot
-    for name in ("loso", "loso-calibrated-0s", "fewshot-k0", "fewshot--5"):
+    assert protocol_named("loso-from-3").sources == 3 and protocol_named("loso-from-3").split == "people"
+    assert protocol_named("loso-from-1").title.startswith("1 other person,")
+    for name in ("loso", "loso-from-0", "loso-from-1.5", "loso-calibrated-0s", "fewshot-k0", "fewshot--5"):
         with pytest.raises(ConfigError, match="no protocol"):
             protocol_named(name)
     with pytest.raises(ConfigError, match="20% of the repetitions are tested"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from aemg.report.critical_difference import critical_difference_plot
 Check = Callable[[str], None]
 METHODS = {"aemg": 0.84, "random-init": 0.7, "td_lda & <co>": 0.6, "mdd": 0.62}
 SETS = {"set_a": 7, "set-b": 6}
+FROM = {"loso-from-1": -0.2, "loso-from-4": -0.1, "loso-transductive": 0.0}
 RISE = {"loso": 0.0, "fewshot-0": 0.0, "fewshot-20": 0.06, "fewshot-k1": -0.05, "user-dependent": 0.08}
 
 
@@ -152,6 +153,54 @@ def test_few_shot_curves_begin_at_the_zero_shot_point_and_tell_what_falls_below(
     assert "zero-shot" in percents and "20 %" in percents and "▼ " not in percents.split("</table>")[0]
     assert repetitions.split("</table>")[0].count("below the zero-shot point") == len(METHODS)
     assert part.count("<svg") == 2
+
+
+def people_part(page: str) -> str:
+    return page.split("<h2>People to train on</h2>")[1].split("<h2")[0]
+
+
+def test_accuracy_stands_over_the_number_of_people_trained_on(tmp_path: Path, page: str, check_page: Check) -> None:
+    rows = [row for name, rise in reversed(FROM.items()) for row in rows_of(name, rise)]
+    made = write_benchmark({"rows": rows}, tmp_path).read_text()
+    check_page(made)
+    part = people_part(made)
+    over_sets, by_set = part.split("</table>")[:2]
+    assert re.findall(r"<th>(.*?)</th>", over_sets) == ["Mean over sets", "1 person", "4 people", "all others"]
+    assert part.count("<svg") == 1 and "logarithmic" in part and "not of the same mean" not in part
+
+    def mean(*wanted: str, sets: Iterable[str] = SETS) -> str:
+        found = [
+            [r["metrics"]["window_accuracy"] for r in rows if (r["protocol"], r["method"], r["set"]) == (*wanted, dataset)]
+            for dataset in sets
+        ]
+        return f"{100 * np.mean([np.mean(values) for values in found]):.1f}"
+
+    lines = re.findall(r"<tr[^>]*>(.*?)</tr>", over_sets.split("<tbody>")[1], re.DOTALL)
+    for line, method in zip(lines, METHODS, strict=True):
+        assert re.findall(r"<td[^>]*>([^<]*)</td>", line)[1:] == [mean(name, method) for name in FROM]
+    for dataset in SETS:
+        line = by_set.split(f">{dataset}<")[1].split("</tr>")[0]
+        assert re.findall(r"<td>([^<]*)</td>", line) == [mean(name, "aemg", sets=[dataset]) for name in FROM]
+    assert "Tables, people, differences and ranks" in section(made, "loso-from-1")
+    assert "Tables, people, differences and ranks" not in section(made, "loso-transductive")
+    assert "People to train on" not in page, "none of these protocols was run"
+
+
+@pytest.mark.parametrize("kept", ["one number", "everyone alone", "a set too small"])
+def test_numbers_of_people_that_were_not_run_do_not_appear(kept: str, tmp_path: Path, check_page: Check) -> None:
+    rows = {
+        "one number": rows_of("loso-from-2", 0.0),
+        "everyone alone": rows_of("loso-transductive", 0.0),
+        "a set too small": [*rows_of("loso-from-2", 0.0), *(r for r in rows_of("loso-from-4", 0.0) if r["set"] == "set_a")],
+    }[kept]
+    made = write_benchmark({"rows": rows}, tmp_path).read_text()
+    check_page(made)
+    if kept == "everyone alone":
+        assert "People to train on" not in made
+        return
+    part = people_part(made)
+    assert "2 people" in part and "1 person" not in part and "all others" not in part
+    assert ("4 people (set-b)" in part) == (kept == "a set too small")
 
 
 def test_devices_are_compared_person_by_person(results: dict[str, Any], page: str) -> None:

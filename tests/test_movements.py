@@ -25,6 +25,7 @@ from aemg.datasets.base import DatasetReader
 from aemg.errors import AEMGError, ConfigError
 from aemg.model import AEMG, AEMGConfig, Seen
 from aemg.model.augment import Augmentation, Span, augmented
+from aemg.model.describe import MEASURED
 from aemg.model.labelled import labelled_stretches, thinned
 from aemg.sessions import WINDOW_S, Session, SessionStore
 from aemg.signals import Interval, Recording
@@ -238,6 +239,30 @@ def test_foreign_names_get_no_gradient(loading: Loading) -> None:
         assert head.weight.grad[0].any() and head.weight.grad[2].any()
 
 
+def test_what_was_measured_is_that_of_the_same_stretches(loading: Loading) -> None:
+    still = replace(PLAIN, crop=0.0, drop_tokens=0.0)
+    dataset = loading(("sim-a",), still, jitter_slots=0)
+    batch = dataset[[(0, 0), (0, 1)]]
+    assert batch.measured.shape == (2, MEASURED) and batch.to("cpu").measured is not None
+    # the first entries by slot are standardised amplitudes, which the sentence's summary tells as well, evenly weighed
+    amplitude = batch.measured[:, : 16 * 4].reshape(2, 16, 4)[..., 0]
+    told = batch.sentences.summary.reshape(2, 16, 5)[..., 1]
+    assert np.corrcoef(amplitude.ravel(), told.ravel())[0, 1] > 0.8
+
+
+def test_what_was_measured_weighs_as_asked(loading: Loading) -> None:
+    batch = everything(loading(("sim-a",)))
+    model = AEMG(AEMGConfig()).eval()
+    tasks = [MovementTask(model, 2, replace(PLAIN, measured=weight)).eval() for weight in (0.0, 2.0, 4.0)]
+    with torch.no_grad():
+        for task in tasks[1:]:
+            task.load_state_dict(tasks[0].state_dict())
+        none, two, four = (float(task(batch)["loss"]) for task in tasks)
+    assert four - two == pytest.approx(two - none, rel=1e-4) and two > none
+    with pytest.raises(ConfigError, match=r"movements\.measured must be 0 or more"):
+        MovementsConfig(measured=-1.0)
+
+
 def test_a_stretch_without_tokens_has_a_loss(loading: Loading) -> None:
     bare = loading(("sim-a",), replace(PLAIN, drop_tokens=1.0))
     task = MovementTask(AEMG(AEMGConfig()).eval(), 2, PLAIN)
@@ -257,9 +282,11 @@ def stage_three(run_config: Made, output: Path, given_model: Path, **other: obje
 def test_movements_are_learnt(run_config: Made, runs: Path, corpus: Path, tmp_path: Path) -> None:
     data = TrainingDataConfig(corpus=corpus, sentence_tokens=8, exclude_people={"sim-myo": ("P01", "P02")})
     optim = OptimConfig(epochs=25, batch=8, lr=5e-3)
-    config = stage_three(run_config, tmp_path / "run", runs / "pretrain", data=data, optim=optim)
+    few_steps = MovementsConfig(measured=1.0)
+    config = stage_three(run_config, tmp_path / "run", runs / "pretrain", data=data, optim=optim, movements=few_steps)
     assert pretrain(config).finished
     figures = rows(tmp_path / "run" / "metrics.csv")
+    assert np.mean([row["missed"] for row in figures[-10:]]) < 0.5 * np.mean([row["missed"] for row in figures[:3]])
     assert np.mean([row["accuracy"] for row in figures[-10:]]) > 0.6, "of four movements or five"
     assert np.mean([row["accuracy_tokens"] for row in figures[-10:]]) > 0.4
     before, after = (AEMG.from_pretrained(folder / "model") for folder in (runs / "pretrain", tmp_path / "run"))

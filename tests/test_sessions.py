@@ -30,6 +30,7 @@ from aemg.sessions import (
 )
 from aemg.sessions import session as module
 from aemg.signals import Interval, Provenance, Recording, ring
+from aemg.signals.filters import highpass, resample
 from aemg.tokenizer import TokenizerConfig
 from aemg.topology import SLOTS, SpaceConfig, Worn
 
@@ -143,6 +144,27 @@ def test_a_window_is_labelled_where_it_lies_wholly_in_one_interval(sessions: lis
             inside = (starts >= interval.start_s - 1e-6) & (starts + WINDOW_S <= interval.end_s + 1e-6)
             assert list(own) == list(recording.windows[0] + np.flatnonzero(inside))
             number += 1
+
+
+def test_devices_of_any_rate_are_comparable_at_the_unified_one() -> None:
+    slow = bursts(200.0)
+    noise = 8.0 * np.random.default_rng(1).standard_normal((8, round(1000 * slow.duration_s))).astype(np.float32)
+    more = resample(slow.signal, 200.0, 1000.0)[:, : noise.shape[1]] + highpass(noise, 1000.0, 200.0)
+    fast = replace(slow, rate_hz=1000.0, signal=more.astype(np.float32))  # the same, and what only a fast device hears
+    one, other = (tokenise_session(KEY, [r], SPACE, NCT) for r in (slow, fast))
+    for session in (one, other):
+        assert session.unified_features.shape == session.slot_features.shape
+        assert session.unified_tangent.shape == session.slot_tangent.shape
+        at = session.at_unified_rate
+        np.testing.assert_array_equal(at.slot_tangent, session.unified_tangent)
+        np.testing.assert_allclose(at.feature_mean, session.unified_features.mean(axis=0), atol=1e-5)
+    np.testing.assert_allclose(one.unified_features, one.slot_features, atol=1e-5)
+
+    def apart(a: Session, b: Session) -> float:
+        n = min(len(a.slot_features), len(b.slot_features))
+        return float(np.abs(a.slot_features[:n] - b.slot_features[:n]).mean())
+
+    assert apart(one, other) > 4 * apart(one.at_unified_rate, other.at_unified_rate)
 
 
 def test_a_session_without_contractions_goes_all_the_way(tiny: NetworkConfig, tmp_path: Path) -> None:

@@ -18,12 +18,13 @@ from aemg.evaluation.config import FinetuneConfig
 from aemg.evaluation.network import train_network
 from aemg.evaluation.trials import Examples, Trial
 from aemg.model import AEMG, Stretch, stretch_of
-from aemg.model.describe import learned, measured
+from aemg.model.describe import covariances, learned, measured
 from aemg.model.network import Encoder
 from aemg.sessions import WINDOW_S, Session, SessionKey
 from aemg.topology import Worn
 
 _EVERY = 2  # windows overlap by half; every second one of the sources carries nearly all there is
+_WIDER = 2.0  # new people's class means vary so much more in an encoder's vectors than those it was trained on: measured
 
 Views = list[NDArray[np.float32]]
 
@@ -40,23 +41,60 @@ class Predictions:
 
 
 @dataclass(frozen=True)
+class Described:
+    """Views of trials, each (n, F), and of their single windows, each (W, F), with the trial's number of each window (W,)."""
+
+    whole: Views
+    single: Views
+    owner: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
 class Describer:
-    """Stretches of signal as views, each (n, F): what the encoder says of them, and what was measured.
+    """Stretches of signal as views, each (n, F): what the encoder says of them, what was measured, and of that the covariances
+    once more, which people and devices change less than the rest.
 
     Args:
         encoder: None for what was measured alone.
-        measured_too: the second view beside the first.
+        unified: measure at the unified rate, where another device is to be decoded.
     """
 
     encoder: Encoder | None
-    measured_too: bool = True
+    unified: bool = False
+    _kept: dict[tuple[object, ...], tuple[Session, Described]] = field(default_factory=dict, repr=False, compare=False)
 
     def __call__(self, stretches: Sequence[Stretch], worn: Sequence[Worn]) -> Views:
         """The views of stretches, each worn in its way."""
-        found = [] if self.encoder is None else [learned(self.encoder, stretches, worn)]
-        if self.measured_too:
-            found.append(np.stack([measured(s, w) for s, w in zip(stretches, worn)]))
-        return found
+        of_encoder = [] if self.encoder is None else [learned(self.encoder, stretches, worn)]
+        if self.unified:
+            stretches = [replace(s, session=s.session.at_unified_rate) for s in stretches]
+        both = np.stack([measured(s, w) for s, w in zip(stretches, worn)])
+        return [*of_encoder, both, covariances(both)]
+
+    def trials(self, examples: Examples) -> Described:
+        """Trials and all their windows; a trial that was described once, of the same session worn the same way, is not again."""
+        sessions, worn = examples.sessions, examples.worn
+        keys = [(id(sessions[t.session]), worn[t.session], t.recording, t.start_s, t.end_s) for t in examples.trials]
+        new = [i for i, key in enumerate(keys) if key not in self._kept]
+        if new:
+            fresh = examples.of([examples.trials[i] for i in new])
+            single, owner = _windows(fresh)
+            of_window = self(single, [worn[fresh.trials[i].session] for i in owner])
+            for n, (i, *whole) in enumerate(zip(new, *self(*_whole(fresh)))):
+                own = owner == n
+                found = Described([row[None] for row in whole], [view[own] for view in of_window], np.zeros(own.sum(), np.int64))
+                self._kept[keys[i]] = sessions[examples.trials[i].session], found  # the session is kept for its id
+        parts = [self._kept[key][1] for key in keys]
+        return Described(
+            [np.concatenate(rows) for rows in zip(*(part.whole for part in parts))],
+            [np.concatenate(rows) for rows in zip(*(part.single for part in parts))],
+            np.repeat(np.arange(len(parts)), [len(part.owner) for part in parts]),
+        )
+
+    @property
+    def wider(self) -> list[float]:
+        """By view, as `PeopleModel` takes it."""
+        return [1.0, 1.0] if self.encoder is None else [_WIDER, 1.0, 1.0]
 
 
 @dataclass(frozen=True)
@@ -81,7 +119,6 @@ class Classifier:
         """(n, K) of stretches of any length, as whole trials are judged."""
         return self.whole.log_proba(self.whole.project(self.describe(stretches, worn)), self.of_whole)
 
-
     def log_evidence(self, session: Session, trials: Sequence[Trial], worn: Worn) -> float:
         """How probable a session's trials are, worn so, of a person nobody knows."""
         stretches = [stretch_of(session, t.recording, t.start_s, t.end_s) for t in trials]
@@ -95,20 +132,20 @@ def train_classifier(
     config: FinetuneConfig,
     seed: int,
     *,
-    measured_too: bool = True,
+    unified: bool = False,
 ) -> Classifier:
     """Fits a classifier on labelled trials; the given model stays as it is.
 
     Args:
         model: None to do without an encoder.
         config: where it has epochs, a copy of the encoder is trained on the trials first.
-        measured_too: beside what an encoder says; False where another device is to be decoded, whose features differ.
+        unified: what is measured is measured at the unified rate, for another device than the examples' is to be decoded.
     """
     encoder = None
     if model is not None:
         trained = train_network(model, examples, classes, config, seed).encoder if config.epochs else model.encoder
         encoder = copy.deepcopy(trained).eval()
-    describe = Describer(encoder, measured_too or encoder is None)
+    describe = Describer(encoder, unified)
     people = np.array([f"{s.key.dataset}/{s.key.subject}" for s in examples.sessions])
     of_trial = people[[t.session for t in examples.trials]]
     labels = np.array([t.label for t in examples.trials], dtype=np.int64)
@@ -116,8 +153,8 @@ def train_classifier(
     worn = [examples.worn[examples.trials[i].session] for i in owner]
     return Classifier(
         describe,
-        PeopleModel(describe(*_whole(examples)), labels, of_trial, classes),
-        PeopleModel(describe(single, worn), labels[owner], of_trial[owner], classes),
+        PeopleModel(describe(*_whole(examples)), labels, of_trial, classes, wider=describe.wider),
+        PeopleModel(describe(single, worn), labels[owner], of_trial[owner], classes, wider=describe.wider),
     )
 
 
@@ -137,25 +174,23 @@ def adapt(classifier: Classifier, target: Examples, how: Learning, *, labelled: 
         return replace(classifier, known=trials)
     examples = target.of([trial for trial, _ in used])
     labels = np.array([label for _, label in used], dtype=np.int64)
-    whole = classifier.whole.project(classifier.describe(*_whole(examples)))
+    described = classifier.describe.trials(examples)
+    whole = classifier.whole.project(described.whole)
     belief = classifier.whole.learn(whole, labels, how)
     shares = np.exp(classifier.whole.log_proba(whole, belief))
     certain = labels != UNKNOWN
     shares[certain] = np.eye(shares.shape[1])[labels[certain]]
-    stretches, owner = _windows(examples)
-    worn = [examples.worn[examples.trials[i].session] for i in owner]
-    single = classifier.single.project(classifier.describe(stretches, worn))
-    of_single = classifier.single.learn_shares(single, shares[owner])
+    of_single = classifier.single.learn_shares(classifier.single.project(described.single), shares[described.owner])
     return replace(classifier, of_whole=belief, of_single=of_single, known=trials)
 
 
 def predict(classifier: Classifier, examples: Examples) -> Predictions:
     """Classifies trials, and their windows one by one."""
-    trials = classifier.log_proba(*_whole(examples))
-    stretches, owner = _windows(examples)
-    worn = [examples.worn[examples.trials[i].session] for i in owner]
-    single = classifier.single.project(classifier.describe(stretches, worn))
-    return Predictions(trials, trials[owner], classifier.single.log_proba(single, classifier.of_single), owner)
+    described = classifier.describe.trials(examples)
+    owner = described.owner
+    trials = classifier.whole.log_proba(classifier.whole.project(described.whole), classifier.of_whole)
+    windows = classifier.single.log_proba(classifier.single.project(described.single), classifier.of_single)
+    return Predictions(trials, trials[owner], windows, owner)
 
 
 def _whole(examples: Examples) -> tuple[list[Stretch], list[Worn]]:

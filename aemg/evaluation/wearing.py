@@ -47,9 +47,9 @@ def turn_judge(sources: Sequence[Session], worn: Sequence[Worn], *, same_device:
     return TurnJudge(np.concatenate(features), np.concatenate(labels), worn if same_device else None)
 
 
-def register_by_encoder(classifier: Classifier, session: Session, trials: Sequence[Trial]) -> Registered:
+def register_by_evidence(classifier: Classifier, session: Session, trials: Sequence[Trial]) -> Registered:
     """The way of wearing under which a session's trials, whose labels are not looked at, are most probable to a classifier of
-    other people: for a device that the classifier's people did not wear, where features differ and the encoder's vectors less.
+    other people: for a device that the classifier's people did not wear, of which the judge's prior does not hold.
 
     Args:
         trials: of this session.

@@ -56,7 +56,14 @@ class Span:
 def augmented(
     spans: Sequence[Span], ways: Augmentation, chances: Sequence[np.random.Generator], longest: int | None = None
 ) -> SentenceBatch:
-    """Sentences of changed spans.
+    """Sentences of changed spans, as `changed` and `disturbed`."""
+    return disturbed(collate(*changed(spans, ways, chances, longest)), ways, chances)
+
+
+def changed(
+    spans: Sequence[Span], ways: Augmentation, chances: Sequence[np.random.Generator], longest: int | None = None
+) -> tuple[list[Stretch], list[Worn]]:
+    """Parts of spans with some of their tokens, and how each is worn.
 
     Args:
         chances: one a span; each sentence depends on its own alone, but for the padding. They may be the same one.
@@ -73,7 +80,11 @@ def augmented(
         stretches.append(Stretch(stretch.session, stretch.tokens[kept], stretch.windows, stretch.start_s))
         jitter = int(chance.integers(-ways.jitter_slots, ways.jitter_slots + 1))
         worn.append(span.worn.then(Worn(jitter % SLOTS)))
-    batch = collate(stretches, worn)
+    return stretches, worn
+
+
+def disturbed(batch: SentenceBatch, ways: Augmentation, chances: Sequence[np.random.Generator]) -> SentenceBatch:
+    """The batch with other gains and levels."""
     slots = batch.slots[:, None, :]  # (B, 1, S)
     gain = _normal(chances, ways.gain_jitter, (1, 1)) * slots
     offset = _normal(chances, ways.level_jitter, (1, SLOTS, len(FEATURES))) * slots[..., None]

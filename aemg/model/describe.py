@@ -1,4 +1,4 @@
-"""A stretch of signal as two vectors: what the encoder says of it, and what was measured.
+"""A stretch of signal as vectors: what the encoder says of it, and what was measured.
 
 Letters: B stretches, D width of the encoder, S 16 slots.
 """
@@ -17,7 +17,8 @@ from aemg.model.network import Encoder
 from aemg.topology import SLOTS, Worn
 
 _PAIRS = np.triu_indices(SLOTS)
-MEASURED = len(FEATURES) * SLOTS + len(_PAIRS[0])
+_TIME_DOMAIN = len(FEATURES) * SLOTS
+MEASURED = _TIME_DOMAIN + len(_PAIRS[0])
 _LOUDEST = 2.0  # windows count by e to so many times their standardised amplitude: a pause tells nothing of a movement
 _AT_ONCE = 256
 
@@ -57,3 +58,8 @@ def measured(stretch: Stretch, worn: Worn) -> NDArray[np.float32]:
     tangent = tangent * np.outer(session.slots, session.slots)
     upper = tangent[order[:, None], order][_PAIRS]
     return np.concatenate([features[order].ravel(), upper]).astype(np.float32)
+
+
+def covariances(measured: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(n, 136) the log-covariances of what was `measured` (n, 200)."""
+    return measured[:, _TIME_DOMAIN:]

@@ -211,7 +211,7 @@ class EmbeddingStream:
         none = np.zeros((n, 0), np.float32)
         recording = TokenisedRecording("", "", 0.0, (0, len(tokens)), (0, n))
         key, features = SessionKey("", "", ""), np.stack(self._windows)
-        session = Session(key, (recording,), tokens, starts, features, none, self._slots, none, none, none, True)
+        session = Session(key, (recording,), tokens, starts, features, none, self._slots, none, none, none, True, none, none)
         vars(session).update(feature_mean=self._scale.mean, feature_std=self._scale.std)
         return session
 

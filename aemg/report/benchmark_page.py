@@ -10,7 +10,7 @@ from aemg.errors import AEMGError
 from aemg.evaluation.statistics import statistics
 from aemg.report.benchmark_group import PRIMARY, Compared, Row
 from aemg.report.benchmark_sections import LEGEND, glance_table, protocol_section
-from aemg.report.benchmark_series import device_section, few_shot_section, series_of
+from aemg.report.benchmark_series import device_section, few_shot_section, is_point, people_section
 from aemg.report.benchmark_tables import latex_tables, summary_csv, tidy_csv
 from aemg.report.evidence import run_section
 from aemg.report.methods import part
@@ -59,13 +59,14 @@ def _parts(results: Row, rows: Sequence[Row], groups: Sequence[Compared], method
         yield f"<h2>At a glance</h2>{glance_table(groups, protocols)}"
         yield _warnings(results.get("warnings") or ())
         dependent = [g for g in groups if g.user_dependent and g.metric == PRIMARY and g.context == "window"]
+        yield people_section([g for g in groups if g.metric == PRIMARY])
         yield few_shot_section([g for g in groups if g.metric == PRIMARY])
         yield device_section([g for g in groups if g.metric == PRIMARY])
         yield f"<h2>How to read the tables</h2><p>{LEGEND}</p>"
         for name in dict.fromkeys(group.protocol for group in groups):
             own = [group for group in groups if group.protocol == name]
             beside = [g for g in dependent if g.protocol != name]
-            yield from protocol_section(own, part(protocols, name), beside, folded=series_of(name) is not None)
+            yield from protocol_section(own, part(protocols, name), beside, folded=is_point(name))
     yield _skipped(results.get("skipped") or ())
     yield _certificates(rows)
     yield _how(method)

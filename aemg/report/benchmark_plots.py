@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from aemg.report.benchmark_group import OWN_FAMILY, Compared, Row
@@ -118,6 +119,31 @@ class Point:
 
 def few_shot_plot(curves: Mapping[str, Sequence[Point]], own: str | None, unit: str) -> str:
     """Accuracy over the labelled data of the person, from the zero-shot point on; the band is the own method's interval."""
+    figure, axes = _curves(curves, own)
+    if own is not None and own in curves:
+        axes.axhline(100 * curves[own][0].mean, color=SERIES[0], lw=0.9, ls=":")
+    known = sorted({point.x for points in curves.values() for point in points})
+    axes.set_xticks(known, [f"{x:g}" for x in known])
+    axes.set_xlabel(f"labelled data of the person, {unit} (0: zero-shot)")
+    return svg(figure, "Window accuracy over the labelled data of the person")
+
+
+def sources_plot(curves: Mapping[str, Sequence[Point]], own: str | None, ticks: Mapping[float, str]) -> str:
+    """Accuracy over the number of people trained on, logarithmic; the band is the own method's interval.
+
+    Args:
+        ticks: names of the points, by their places.
+    """
+    figure, axes = _curves(curves, own)
+    axes.set_xscale("log", base=2)
+    axes.minorticks_off()
+    axes.set_xticks(list(ticks), list(ticks.values()))
+    axes.set_xlabel("people trained on, logarithmic")
+    return svg(figure, "Window accuracy over the number of people trained on")
+
+
+def _curves(curves: Mapping[str, Sequence[Point]], own: str | None) -> tuple[Figure, Axes]:
+    """A line a method, with the own method's interval."""
     figure = canvas(10.0, max(3.6, 0.6 + _LEGEND_ROW_IN * len(curves)))
     axes = figure.add_subplot()
     tidy(axes)
@@ -128,14 +154,10 @@ def few_shot_plot(curves: Mapping[str, Sequence[Point]], own: str | None, unit: 
         axes.plot(x, y, f"{_MARKERS[i % len(_MARKERS)]}-", color=colour, label=drawable(name), **look)
         if name == own:
             axes.fill_between(x, [100 * p.low for p in points], [100 * p.high for p in points], color=colour, alpha=0.15, lw=0)
-            axes.axhline(y[0], color=colour, lw=0.9, ls=":")
-    known = sorted({point.x for points in curves.values() for point in points})
-    axes.set_xticks(known, [f"{x:g}" for x in known])
-    axes.set_xlabel(f"labelled data of the person, {unit} (0: zero-shot)")
     axes.set_ylabel("window accuracy, %")
     axes.yaxis.set_major_locator(MaxNLocator(6))
     legend(figure, loc="outside right upper")
-    return svg(figure, "Window accuracy over the labelled data of the person")
+    return figure, axes
 
 
 def device_plot(pairs: Mapping[str, Sequence[tuple[str, float, float]]], own: str | None) -> str:

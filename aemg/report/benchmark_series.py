@@ -1,9 +1,10 @@
-"""The parts of a benchmark's page that lay protocols beside each other: few-shot points, and devices."""
+"""The parts of a benchmark's page that lay protocols beside each other: few-shot points, people trained on, and devices."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -11,13 +12,21 @@ from numpy.typing import NDArray
 
 from aemg.evaluation.significance import interval
 from aemg.report.benchmark_group import Compared, Row, name_of
-from aemg.report.benchmark_plots import Point, device_plot, few_shot_plot
+from aemg.report.benchmark_plots import Point, device_plot, few_shot_plot, sources_plot
 from aemg.report.page import figure, number, percent, table, text
 
 CROSS, SAME = "cross-device", "same-device"
+EVERYONE: Final = "loso-transductive"
+_FROM: Final = re.compile(r"loso-from-(\d+)")
 _FEW_SHOT: Final = re.compile(r"fewshot-(k?)(\d+(?:\.\d+)?)")
 _UNITS: Final = {"percent": "percent of the trials", "repetitions": "repetitions of every movement"}
 Series = dict[float, Compared]
+Curves = Mapping[str, Sequence[Point]]
+
+
+def is_point(protocol: str) -> bool:
+    """Whether a section of this module shows the protocol as a point of a curve, whose own section may be folded away."""
+    return series_of(protocol) is not None or _FROM.fullmatch(protocol) is not None
 
 
 def series_of(protocol: str) -> tuple[str, float] | None:
@@ -39,7 +48,7 @@ def few_shot_section(groups: Sequence[Compared]) -> str:
         series: Series = {0.0: start} if start else {}
         series.update({x: g for (kind, x), g in sorted(points, key=lambda p: p[0]) if kind == unit and x > 0})
         if len(series) > 1 or (series and not start):
-            parts.append(_series(series, _UNITS[unit]))
+            parts.append(_few_shot(series, _UNITS[unit]))
     if not parts:
         return ""
     lead = (
@@ -50,22 +59,58 @@ def few_shot_section(groups: Sequence[Compared]) -> str:
     return f"<h2>Few-shot</h2><p>{lead}</p>{missing}" + "\n".join(parts)
 
 
-def _series(series: Series, unit: str) -> str:
+def _few_shot(series: Series, unit: str) -> str:
+    heads = {x: _point_name(x, unit) for x in series}
+    caption = "Mean over sets; the band is the 95 % interval, dotted the zero-shot point, of the own method."
+    shown = _series(series, heads, partial(few_shot_plot, unit=unit), caption)
+    said = '<p class="note"><span class="bad">▼</span> marks what lies below its zero-shot point.</p>'
+    return f"<h3>By {unit}</h3>{shown}{said}{_unequal(series, heads)}"
+
+
+def people_section(groups: Sequence[Compared]) -> str:
+    """Curves over the number of people trained on, and a table; empty where none of these protocols was run.
+
+    Args:
+        groups: of window accuracy.
+    """
+    run = {g.protocol: g for g in groups if g.context == "window" and not g.user_dependent}
+    series: Series = dict(sorted((float(found[1]), g) for name, g in run.items() if (found := _FROM.fullmatch(name))))
+    if not series:
+        return ""
+    heads = {x: f"{x:g} {'person' if x == 1 else 'people'}" for x in series}
+    ticks = {x: f"{x:g}" for x in series}
+    if EVERYONE in run:
+        everyone = 2 * max(series)
+        series[everyone], heads[everyone], ticks[everyone] = run[EVERYONE], "all others", "all"
+    caption = "Mean over sets; the band is the 95 % interval of the own method. All: everyone else of the set, however many."
+    lead = (
+        "How many people must be recorded before a decoder works on the next one. Each point is trained on so many of the set's "
+        "other people, a larger number on the same ones and more. All of the tested person's signal is seen without labels, and "
+        "every point is tested on the same trials. An encoder that was pre-trained on others of the set has seen more people "
+        "than these; the rows' certificates tell."
+    )
+    shown = _series(series, heads, partial(sources_plot, ticks=ticks), caption)
+    return f"<h2>People to train on</h2><p>{lead}</p>{shown}{_unequal(series, heads)}"
+
+
+def _series(series: Series, heads: Mapping[float, str], plot: Callable[[Curves, str | None], str], caption: str) -> str:
+    """The curves, a table of the means over sets, and one of the own method's set by set.
+
+    Args:
+        heads: of the tables' columns, by point.
+        plot: draws methods' curves, of which the second argument names the own one.
+    """
     own = next((g.reference for g in series.values() if g.reference), None)
     names = dict.fromkeys(name_of(entry) for group in series.values() for entry in group.ordered)
     rows = {name: {x: entry for x, g in series.items() if (entry := _named(g, name))} for name in names}
     curves = {name: _points(entries) for name, entries in rows.items()}
     lines = [[text(name), *(_start_and(entries, x) for x in series)] for name, entries in rows.items()]
-    heads = ["Mean over sets", *(_point_name(x, unit) for x in series)]
     drawn = {name: points for name, points in curves.items() if points}
-    picture = few_shot_plot(drawn, own, unit) if drawn else ""
-    caption = "Mean over sets; the band is the 95 % interval, dotted the zero-shot point, of the own method."
-    tables = f"<div>{table(heads, lines, own=0 if own else None)}</div>"
+    tables = f"<div>{table(['Mean over sets', *heads.values()], lines, own=0 if own else None)}</div>"
     if own is not None:
-        tables += f"<div>{_by_set(series, own, unit)}</div>"
-    shown = figure(picture, caption) if picture else ""
-    said = '<p class="note"><span class="bad">▼</span> marks what lies below its zero-shot point.</p>'
-    return f'<h3>By {unit}</h3>{shown}<div class="row">{tables}</div>{said}{_unequal(series)}'
+        tables += f"<div>{_by_set(series, own, heads)}</div>"
+    shown = figure(plot(drawn, own), caption) if drawn else ""
+    return f'{shown}<div class="row">{tables}</div>'
 
 
 def _named(group: Compared, name: str) -> Row:
@@ -92,21 +137,21 @@ def _below(mean: float | None, start: float | None) -> str:
     return percent(mean)
 
 
-def _by_set(series: Series, own: str, unit: str) -> str:
+def _by_set(series: Series, own: str, heads: Mapping[float, str]) -> str:
     sets = dict.fromkeys(str(column["id"]) for group in series.values() for column in group.columns)
     rows = []
     for name in sets:
         means = {x: g.cell(str(_named(g, own).get("id")), name).get("mean") for x, g in series.items()}
         rows.append([text(name), *(_below(means[x], means.get(0.0)) for x in series)])
-    return table([f"{text(own)} by set", *(_point_name(x, unit) for x in series)], rows)
+    return table([f"{text(own)} by set", *heads.values()], rows)
 
 
-def _unequal(series: Series) -> str:
+def _unequal(series: Series, heads: Mapping[float, str]) -> str:
     tested = {x: frozenset(str(column["id"]) for column in group.columns) for x, group in series.items()}
     if len(set(tested.values())) == 1:
         return ""
     most = max(tested.values(), key=len)
-    lacking = ", ".join(f"{x:g} ({', '.join(sorted(most - sets))})" for x, sets in tested.items() if sets != most)
+    lacking = ", ".join(f"{heads[x]} ({', '.join(sorted(most - sets))})" for x, sets in tested.items() if sets != most)
     return f'<blockquote class="warning">Points without some of the sets, so not of the same mean: {text(lacking)}.</blockquote>'
 
 

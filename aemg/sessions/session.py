@@ -64,6 +64,7 @@ class Session:
         native_level: (W, C) log RMS in the recording's own unit.
         native_tangent: (W, C, C) and slot_tangent: (W, S, S) matrix logarithms of the windows' covariances.
         angle_known: the montage's angles are anatomical, so that registration leaves the session as worn.
+        unified_features, unified_tangent: as `slot_features` and `slot_tangent`, of the signal at the unified rate.
     """
 
     key: SessionKey
@@ -77,6 +78,8 @@ class Session:
     native_tangent: NDArray[np.float32]
     slot_tangent: NDArray[np.float32]
     angle_known: bool
+    unified_features: NDArray[np.float32]
+    unified_tangent: NDArray[np.float32]
 
     @cached_property
     def feature_mean(self) -> NDArray[np.float32]:
@@ -92,6 +95,12 @@ class Session:
     def tangent_scale(self) -> TangentScale:
         """Over all windows of the donning, labelled or not."""
         return TangentScale.of(self.slot_tangent)
+
+    @cached_property
+    def at_unified_rate(self) -> Session:
+        """The session with what its windows show at the unified rate, where devices of any rate can be compared; standardised
+        over all windows of the donning."""
+        return replace(self, slot_features=self.unified_features, slot_tangent=self.unified_tangent)
 
 
 @dataclass(frozen=True)
@@ -204,19 +213,22 @@ def tokenise_session(
             )
         )
         first_token, first_window = first_token + n_tokens, first_window + n_windows
-    slot_features = np.concatenate([time_domain(w.slots, slot_rest) for w in windows])
+    slots_unified = [_as_many(w, u.recording) for u, w in zip(unified, windows)]
+    unified_rest = rest_rms(slots_unified)
     return Session(
         key,
         tuple(table),
         np.concatenate(rows),
         np.concatenate([w.start_s for w in windows]),
-        slot_features,
+        np.concatenate([time_domain(w.slots, slot_rest) for w in windows]),
         np.concatenate([time_domain(w.native, native_rest) for w in windows]),
         unified[0].mask,
         np.concatenate([np.log(np.sqrt((w.native**2).mean(-1)) + 1e-12) for w in windows]).astype(np.float32),
         np.concatenate([log_covariances(w.native) for w in windows]),
         np.concatenate([log_covariances(w.slots) for w in windows]),
         recordings[0].montage.angle_known,
+        np.concatenate([time_domain(w, unified_rest) for w in slots_unified]),
+        np.concatenate([log_covariances(w) for w in slots_unified]),
     )
 
 
@@ -280,6 +292,7 @@ _DAMAGE = (
 _TABLES = {
     "windows.npy": ("window_start_s", "slot_features"),
     "native.npy": ("native_features", "native_level", "native_tangent", "slot_tangent"),
+    "unified.npy": ("unified_features", "unified_tangent"),
 }
 
 
@@ -298,7 +311,8 @@ def _mapped(file: Path) -> NDArray[Any]:
         version = np.lib.format.read_magic(stream)
         read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         empty = 0 in read(stream)[0]
-    return np.load(file, mmap_mode=None if empty else "c", allow_pickle=False)  # type: ignore[no-any-return]
+    # as a plain array over the map: slicing np.memmap itself costs several times as much
+    return np.asarray(np.load(file, mmap_mode=None if empty else "c", allow_pickle=False))
 
 
 def _recording(stored: dict[str, Any]) -> TokenisedRecording:
@@ -337,6 +351,15 @@ class _Windows:
 def _brought(recordings: Sequence[Recording], space: SpaceConfig) -> tuple[list[Unified], list[_Windows]]:
     unified = [unify(r, space.rate_hz, highpass_hz=space.highpass_hz, mains_hz=space.mains_hz) for r in recordings]
     return unified, [_Windows.of(r, space) for r in recordings]
+
+
+def _as_many(windows: _Windows, unified: Recording) -> NDArray[np.float32]:
+    """The same windows of the unified signal, (W, S, L)."""
+    length = round(WINDOW_S * unified.rate_hz)
+    latest = max(0, unified.signal.shape[1] - length)
+    first = np.minimum(np.round(windows.start_s * unified.rate_hz).astype(np.int64), latest)
+    padded = np.pad(unified.signal, ((0, 0), (0, max(0, length - unified.signal.shape[1]))))
+    return padded[:, first[:, None] + np.arange(length)].transpose(1, 0, 2)
 
 
 def _levels(unified: list[Unified], windows: list[_Windows], config: TokenizerConfig) -> RestLevels:

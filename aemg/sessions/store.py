@@ -20,7 +20,7 @@ from aemg.signals import Recording
 from aemg.tokenizer import TokenizerConfig
 from aemg.topology import SpaceConfig
 
-FORMAT = 6  # raised when the content of a stored session changes
+FORMAT = 7  # raised when the content of a stored session changes
 
 
 class SessionStore:

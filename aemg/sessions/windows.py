@@ -118,8 +118,10 @@ def session_of_windows(windows: SlotWindows, donning: Donning, config: Tokenizer
         windows.slots,
         np.zeros((n, 0), np.float32),
         np.zeros((n, 0, 0), np.float32),
-        np.zeros((n, SLOTS, SLOTS), np.float32),
-        angle_known=False,
+        nothing := np.zeros((n, SLOTS, SLOTS), np.float32),
+        False,
+        np.zeros((n, SLOTS, len(FEATURES)), np.float32),
+        nothing,
     )
     return standardised_by(session, donning.feature_mean, donning.feature_std)
 

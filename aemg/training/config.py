@@ -147,18 +147,23 @@ class MovementsConfig:
     Args:
         dropout: before the heads.
         smoothing: share of a target that is spread over the labels of the stretch's own set.
+        measured: weight of telling, from the same vectors, what was measured of the stretch (`aemg.model.describe`): without it
+            the encoder forgets what the movements it is trained on do not need, and another set's might.
         crop, drop_tokens, gain_jitter, level_jitter: as in `Augmentation`.
     """
 
     __pydantic_config__ = STRICT
     dropout: float = 0.2
     smoothing: float = 0.1
+    measured: float = 10.0
     crop: float = 0.7
     drop_tokens: float = 0.2
     gain_jitter: float = 0.3
     level_jitter: float = 0.1
 
     def __post_init__(self) -> None:
+        if self.measured < 0:
+            raise ConfigError(f"movements.measured must be 0 or more, got {self.measured}")
         for name in ("dropout", "smoothing"):
             if not 0 <= getattr(self, name) < 1:
                 raise ConfigError(f"movements.{name} must lie in [0, 1), got {getattr(self, name)}")

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from aemg.errors import AEMGError
-from aemg.model import AEMG, SentenceBatch
-from aemg.model.augment import Span, augmented
+from aemg.model import AEMG, SentenceBatch, collate
+from aemg.model.augment import Span, changed, disturbed
+from aemg.model.describe import MEASURED, measured
 from aemg.model.labelled import labelled_stretches
 from aemg.sessions import SessionKey, SessionStore
 from aemg.topology import Worn
@@ -27,19 +28,19 @@ _STRETCH = np.dtype([("session", "<i4"), ("recording", "<i4"), ("label", "<i4"),
 
 @dataclass
 class MovementBatch:
-    """Stretches as sentences, their movements (B,) int64, which names belong to each one's set (B, K) bool, and the samples'
-    numbers (B,)."""
+    """Stretches as sentences, what was measured of them (B, 200), their movements (B,) int64, which names belong to each one's
+    set (B, K) bool, and the samples' numbers (B,)."""
 
     sentences: SentenceBatch
+    measured: Tensor
     labels: Tensor
     own: Tensor
     samples: Tensor
 
     def to(self, device: torch.device | str) -> MovementBatch:
         """The batch on a device."""
-        return MovementBatch(
-            self.sentences.to(device), self.labels.to(device), self.own.to(device), self.samples.to(device)
-        )
+        tensors = (self.measured, self.labels, self.own, self.samples)
+        return MovementBatch(self.sentences.to(device), *(t.to(device) for t in tensors))
 
     def record(self) -> dict[str, object]:
         """What is kept of a batch that the training stumbled over."""
@@ -103,11 +104,11 @@ class MovementDataset(SessionDataset[MovementBatch]):
     def __getitem__(self, samples: Sequence[tuple[int, int]]) -> MovementBatch:
         chances = self._chances(samples)
         rows = self.pieces[[sample for _, sample in samples]]
-        batch = augmented(
-            [self._span(row, chance) for row, chance in zip(rows, chances)], self._ways, chances, self._config.sentence_tokens
-        )
+        spans = [self._span(row, chance) for row, chance in zip(rows, chances)]
+        stretches, worn = changed(spans, self._ways, chances, self._config.sentence_tokens)
         return MovementBatch(
-            batch,
+            disturbed(collate(stretches, worn), self._ways, chances),
+            torch.from_numpy(np.stack([measured(s, w) for s, w in zip(stretches, worn)])),
             torch.from_numpy(rows["label"].astype(np.int64)),
             torch.from_numpy(self.own[self._set_of[rows["session"]]]),
             torch.tensor([sample for _, sample in samples]),
@@ -121,19 +122,22 @@ class MovementDataset(SessionDataset[MovementBatch]):
 
 
 class MovementTask(nn.Module):
-    """The movement of a stretch from its sentence, and from each of its tokens, among the movements of its own set alone."""
+    """The movement of a stretch from its sentence, and from each of its tokens, among the movements of its own set alone; and
+    what was measured of it, from its sentence and from the mean of its tokens."""
 
     def __init__(self, model: AEMG, names: int, config: MovementsConfig) -> None:
         super().__init__()
         self.encoder = model.encoder
         self.dropout = nn.Dropout(config.dropout)
-        self.token_head = nn.Linear(model.config.network.width, names)
-        self.sentence_head = nn.Linear(model.config.network.width, names)
-        self._smoothing = config.smoothing
+        width = model.config.network.width
+        self.token_head, self.sentence_head = nn.Linear(width, names), nn.Linear(width, names)
+        self.tokens_measured, self.sentence_measured = nn.Linear(width, MEASURED), nn.Linear(width, MEASURED)
+        self._smoothing, self._measured = config.smoothing, config.measured
 
     def forward(self, batch: MovementBatch) -> dict[str, Tensor]:
         """Sums over this process's stretches: loss, that of the sentence and the mean one of the tokens together; hits of the
-        sentence; share of the tokens that hit, 0 for a stretch without any; count."""
+        sentence; share of the tokens that hit, 0 for a stretch without any; mean square by which the sentence misses what was
+        measured; count."""
         tokens, sentence = self.encoder(batch.sentences)
         valid = batch.sentences.valid
         weight = valid / valid.sum(1, keepdim=True).clamp(min=1)  # (B, N), every stretch counts the same
@@ -142,11 +146,15 @@ class MovementTask(nn.Module):
         target = smoothed(batch.labels, batch.own, self._smoothing)  # (B, K)
         of_sentence = _cross_entropy(whole, target)  # (B,)
         of_tokens = (_cross_entropy(each, target[:, None]) * weight).sum(1)  # (B,)
+        mean = (tokens * weight[..., None]).sum(1)  # (B, D)
+        missed = (self.sentence_measured(sentence).float() - batch.measured).square().mean(1)  # (B,)
+        missed_by_tokens = (self.tokens_measured(mean).float() - batch.measured).square().mean(1) * valid.any(1)
         return {
-            "loss": (of_sentence + of_tokens).sum(),
+            "loss": (of_sentence + of_tokens + self._measured * (missed + missed_by_tokens)).sum(),
             "count": torch.tensor(len(valid), device=valid.device),
             "accuracy": (whole.argmax(-1) == batch.labels).sum(),
             "accuracy_tokens": ((each.argmax(-1) == batch.labels[:, None]) * weight).sum(),
+            "missed": missed.sum(),
         }
 
 

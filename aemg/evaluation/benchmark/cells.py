@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import zlib
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from aemg.corpus import Corpus
@@ -22,15 +24,17 @@ from aemg.evaluation.material import fresh_config, people_of, place_of
 from aemg.evaluation.pieces import write_json
 from aemg.evaluation.trials import trials_of
 from aemg.model import AEMG, ModelCard
+from aemg.model.labelled import labelled_stretches
 from aemg.sessions import SessionKey, SessionStore, sessions_of
 
 
 @dataclass(frozen=True)
 class Job:
-    """Cells that share what they are trained on: protocols of one split, on one set with one seed.
+    """Cells that share what they are trained on: protocols of one split and as many sources, on one set with one seed.
 
     Args:
         people: one, or all of the set where all are tested by what the same people trained.
+        sources: how many of the set's other people are trained on, None for all.
     """
 
     split: Split
@@ -38,6 +42,7 @@ class Job:
     people: tuple[str, ...]
     seed: int
     protocols: tuple[Protocol, ...]
+    sources: int | None = None
 
 
 def cell_file(config: BenchmarkConfig, protocol: Protocol, dataset: str, person: str, seed: int) -> Path:
@@ -56,7 +61,7 @@ def run_job(job: Job, config: BenchmarkConfig) -> None:
         if not todo:
             continue
         found: dict[str, list[dict[str, Any]]] = {p.name: [] for p in todo}
-        folds = list(sets.folds(job.split, job.dataset, person))
+        folds = list(sets.folds(job.split, job.dataset, person, job.sources, job.seed))
         reasons = {} if folds else {p.name: "there is no later session" for p in todo}
         for fold in folds:
             people: dict[tuple[str, float | None], Person] = {}
@@ -65,6 +70,8 @@ def run_job(job: Job, config: BenchmarkConfig) -> None:
             grounds = {**(grounds if len(job.people) > 1 else {}), (fold.sources, encoder): ground}
             for protocol in todo:
                 try:
+                    if protocol.sources is not None:
+                        _require_movements(ground)
                     way = protocol.unlabelled, protocol.seconds
                     if way not in people:
                         people[way] = sets.person(protocol, ground, fold)
@@ -113,6 +120,8 @@ class Sets:
             return "no other set holds the same people under another device"
         if protocol.split == "sets" and len(self._shared(dataset, self.strangers(dataset))) < 2:
             return "the other sets share fewer than two of its movements"
+        if protocol.sources is not None and (others := len(people_of(self.config, dataset)) - 1) < protocol.sources:
+            return f"{protocol.sources} other people are trained on, and it has {others}"
         return None
 
     def strangers(self, dataset: str) -> list[str]:
@@ -132,13 +141,18 @@ class Sets:
             if self._crowd(name) == self._crowd(dataset) and self.infos[name].device != self.infos[dataset].device
         ]
 
-    def folds(self, split: Split, dataset: str, person: str) -> Iterator[Fold]:
-        """What is trained on and what is tested; several where several devices or later sessions are."""
+    def folds(self, split: Split, dataset: str, person: str, sources: int | None = None, seed: int = 0) -> Iterator[Fold]:
+        """What is trained on and what is tested; several where several devices or later sessions are.
+
+        Args:
+            sources: how many of the set's other people are trained on, drawn by the seed; None for all.
+        """
         own = [k for k in self.keys(dataset) if k.subject == person]
         others = [k for k in self.keys(dataset) if k.subject != person]
         labels = self.infos[dataset].labels
         if split == "people":
-            yield Fold(person, tuple(others), tuple(own), labels, split)
+            chosen = some_people({k.subject for k in others}, sources, dataset, person, seed)
+            yield Fold(person, tuple(k for k in others if k.subject in chosen), tuple(own), labels, split)
         elif split == "repetitions":
             yield Fold(person, tuple(own), tuple(own), labels, split)
         elif split == "devices":
@@ -197,3 +211,21 @@ class Sets:
     def _shared(self, dataset: str, others: Sequence[str]) -> tuple[str, ...]:
         known = {label for name in others for label in self.infos[name].labels}
         return tuple(label for label in self.infos[dataset].labels if label in known)
+
+
+def some_people(others: Collection[str], count: int | None, dataset: str, person: str, seed: int) -> set[str]:
+    """The first `count` of one order of a set's other people, so that fewer are always among more; None for all.
+
+    Args:
+        person: who is tested; with the set and the seed, what the order is drawn by.
+    """
+    rng = np.random.default_rng([seed, zlib.crc32(f"{dataset}/{person}".encode())])
+    return set(rng.permutation(sorted(others))[:count].tolist())
+
+
+def _require_movements(ground: Ground) -> None:
+    """Raises `Inapplicable` where the few people trained on show fewer than two movements, which no method can learn from."""
+    shown = {stretch.interval.label for s in ground.sources for stretch in labelled_stretches(s, ground.classes)}
+    if len(shown) < 2:
+        who = ", ".join(dict.fromkeys(s.key.subject for s in ground.sources))
+        raise Inapplicable(f"of the people trained on ({who}) fewer than two movements are known")

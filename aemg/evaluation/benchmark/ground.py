@@ -22,6 +22,8 @@ from aemg.model import AEMG, AEMGConfig
 from aemg.sessions import Session, standardised_by
 from aemg.topology import TurnJudge, Worn
 
+_MANY = 8  # people from which on the judge and the classifiers' evidence find the same, as measured
+
 
 @dataclass(frozen=True)
 class View:
@@ -74,6 +76,13 @@ class Ground:
         """Of how a new session was worn."""
         return turn_judge(self.sources, self.train.worn, same_device=self.same_device)
 
+    @property
+    def judge_is_sure(self) -> bool:
+        """The judge finds how a new session was worn as well as our classifiers' own evidence does: not of another device, nor
+        from few people, of whom it knows too little. One person alone teaches the classifiers no better."""
+        people = len({s.key.subject for s in self.sources})
+        return self.same_device and (people == 1 or people >= _MANY)
+
     @cached_property
     def as_worn(self) -> Examples:
         """The sources as worn, standardised together, for a target of which nothing is known."""
@@ -94,7 +103,7 @@ class Ground:
         if (name, inductive) not in self._networks:
             examples = self.as_worn if inductive else self.train
             trained = train_classifier(
-                self.models[name], examples, len(self.classes), self.config.finetune, self.seed, measured_too=self.same_device
+                self.models[name], examples, len(self.classes), self.config.finetune, self.seed, unified=not self.same_device
             )
             self._networks[name, inductive] = trained
         return self._networks[name, inductive]

@@ -14,7 +14,7 @@ from aemg.evaluation.benchmark.target import Heard, Inapplicable
 from aemg.evaluation.classifier import Classifier, Predictions, adapt, predict
 from aemg.evaluation.domain import Domain
 from aemg.evaluation.trials import Examples, FewShotSplit, Trial, few_shot_split, repetition_ranks, trials_of
-from aemg.evaluation.wearing import register_by_encoder, register_target
+from aemg.evaluation.wearing import register_by_evidence, register_target
 from aemg.evaluation.window_features import features_of
 from aemg.topology import Worn
 
@@ -33,6 +33,7 @@ class Person:
     registered: bool
     _networks: dict[str, Classifier] = field(default_factory=dict)
     _predictions: dict[str, Predictions] = field(default_factory=dict)
+    _by_evidence: dict[str, Examples] = field(default_factory=dict)
 
     @cached_property
     def examples(self) -> Examples:
@@ -41,20 +42,19 @@ class Person:
         worn = [register_target(self.ground.judge, h.session, h.windows).worn if self.registered else Worn() for h in self.heard]
         return Examples(sessions, worn, trials_of(sessions, self.ground.classes))
 
-    @cached_property
-    def by_encoder(self) -> Examples:
-        """The same, as the encoder finds it worn."""
-        classifier, known = self.ground.network("aemg", False), self.unlabelled
-        worn = [
-            register_by_encoder(classifier, h.session, [t for t in known if t.session == s]).worn
-            for s, h in enumerate(self.heard)
-        ]
-        return Examples(self.examples.sessions, worn, self.examples.trials)
-
     def examples_for(self, method: str) -> Examples:
-        """All trials with how the sessions were worn, as a method finds it: across devices our encoder does so itself."""
-        alone = method == "aemg" and self.registered and not self.ground.same_device and self.ground.pretrained is not None
-        return self.by_encoder if alone else self.examples
+        """All trials with how the sessions were worn, as a classifier of ours finds it: each does so itself where the judge is
+        unsure."""
+        if not self.registered or self.ground.judge_is_sure or not self.unlabelled:
+            return self.examples
+        if method not in self._by_evidence:
+            classifier, known = self.ground.network(method, False), self.unlabelled
+            worn = [
+                register_by_evidence(classifier, h.session, [t for t in known if t.session == s]).worn
+                for s, h in enumerate(self.heard)
+            ]
+            self._by_evidence[method] = Examples(self.examples.sessions, worn, self.examples.trials)
+        return self._by_evidence[method]
 
     @property
     def trials(self) -> Sequence[Trial]:

@@ -25,6 +25,7 @@ class Protocol:
             `sessions-others`, `-own`, `-both`: first sessions of other people, of the person, of all, tested on later sessions;
             `devices`: other people under a device worn at the same time; `sets`: all sets but the target's;
             `published`: as in a publication, see `aemg.evaluation.benchmark.published`.
+        sources: how many of the set's other people are trained on, where `split` is `people`; None for all.
         unlabelled: what of the person's signal is seen without labels before the test: nothing, its first `seconds`, or all
             that is tested on.
         seconds: of calibration.
@@ -39,6 +40,7 @@ class Protocol:
     split: Split
     unlabelled: Literal["none", "seconds", "all"]
     version: int = 1
+    sources: int | None = None
     seconds: float | None = None
     fraction: float | None = None
     repetitions: int | None = None
@@ -132,6 +134,20 @@ _TRANSDUCTIVE = Protocol(
     "people",
     "all",
 )
+
+
+def _from_people(count: int) -> Protocol:
+    people = "person" if count == 1 else "people"
+    return replace(
+        _TRANSDUCTIVE,
+        name=f"loso-from-{count}",
+        title=f"{count} other {people}, all unlabelled data of the person",
+        description=f"As loso-transductive, trained on {count} {people} drawn from the set's others; a larger number takes the "
+        "same ones and more.",
+        sources=count,
+    )
+
+
 _CROSS_SESSION = Protocol(
     "cross-session",
     "Other people's first sessions, a later session of the person",
@@ -150,6 +166,7 @@ _FIXED = (
     ),
     _calibrated(30),
     _TRANSDUCTIVE,
+    *(_from_people(count) for count in (1, 2, 4)),
     *(_few_shot(fraction) for fraction in (0.0, 0.05, 0.2, 0.4, 0.8)),
     *(_few_repetitions(count) for count in (1, 2)),
     _CROSS_SESSION,
@@ -206,13 +223,14 @@ PROTOCOLS: Mapping[str, Protocol] = {protocol.name: protocol for protocol in (*_
 
 _FAMILIES: Mapping[str, Callable[[float], Protocol]] = {
     r"loso-calibrated-(\d+(?:\.\d+)?)s": _calibrated,
+    r"loso-from-(\d+)": lambda count: _from_people(int(count)),
     r"fewshot-(\d+(?:\.\d+)?)": lambda percent: _few_shot(percent / 100),
     r"fewshot-k(\d+)": lambda count: _few_repetitions(int(count)),
 }
 
 
 def protocol_named(name: str) -> Protocol:
-    """The protocol of a name; `loso-calibrated-Ns`, `fewshot-P` (per cent) and `fewshot-kN` take any number.
+    """The protocol of a name; `loso-calibrated-Ns`, `loso-from-N`, `fewshot-P` (per cent) and `fewshot-kN` take any number.
 
     Raises:
         ConfigError: no such protocol.
@@ -224,6 +242,6 @@ def protocol_named(name: str) -> Protocol:
         if found and float(found[1]) > 0:
             return family(float(found[1]))
     raise ConfigError(
-        f"no protocol {name!r}; known are {', '.join(PROTOCOLS)}, and with other numbers loso-calibrated-60s, fewshot-10, "
-        "fewshot-k3"
+        f"no protocol {name!r}; known are {', '.join(PROTOCOLS)}, and with other numbers loso-calibrated-60s, loso-from-3, "
+        "fewshot-10, fewshot-k3"
     )

@@ -63,7 +63,7 @@ def rows_of(case: Case) -> Iterator[Row]:
     ground, protocol = case.person.ground, case.protocol
     made = _Rows(case)
     names = ground.config.baselines if ground.config.baselines is not None else tuple(BASELINES)
-    if ground.seed == ground.config.seeds[0]:
+    if ground.seed == ground.config.seeds[0] or protocol.sources is not None:  # another seed draws other people
         for name in ground.config.fewshot_baselines if protocol.few_shot else names:
             if protocol.unlabelled != "none" or not BASELINES[name].unlabelled:
                 for registered in (False, True) if case.person.registered else (False,):

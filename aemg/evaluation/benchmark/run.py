@@ -97,10 +97,10 @@ def plan(config: BenchmarkConfig) -> tuple[list[Job], list[dict[str, Any]]]:
             if reason:
                 left_out.append({"protocol": protocol.name, "set": dataset, "person": None, "reason": reason})
             else:
-                fitting.setdefault(protocol.split, []).append(protocol)
-        for split, together in fitting.items():
+                fitting.setdefault((protocol.split, protocol.sources), []).append(protocol)
+        for (split, sources), together in fitting.items():
             groups = [tested] if split == "sets" else [(person,) for person in tested]
-            jobs += [Job(split, dataset, group, seed, tuple(together)) for seed in config.seeds for group in groups]
+            jobs += [Job(split, dataset, group, seed, tuple(together), sources) for seed in config.seeds for group in groups]
     return jobs, left_out
 
 
