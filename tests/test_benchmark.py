@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import pairwise
@@ -21,6 +21,7 @@ from aemg.datasets.base import DatasetReader
 from aemg.errors import ConfigError
 from aemg.evaluation.baselines import BASELINES, mdd, vada
 from aemg.evaluation.benchmark import PROTOCOLS, BenchmarkConfig, benchmark, cells, protocol_named, target
+from aemg.evaluation.benchmark import person as person_module
 from aemg.evaluation.benchmark.cells import Sets, cell_file, run_job, some_people
 from aemg.evaluation.benchmark.ground import Ground
 from aemg.evaluation.benchmark.person import part_of
@@ -30,9 +31,11 @@ from aemg.evaluation.benchmark.target import Heard, Inapplicable, first_seconds,
 from aemg.evaluation.classifier import Predictions
 from aemg.evaluation.config import EvaluationDataConfig, FewShotConfig, FinetuneConfig
 from aemg.evaluation.material import make_ready
+from aemg.evaluation.trials import Trial
 from aemg.sessions import WINDOW_S, Session, SessionKey, SessionStore, TokenisedRecording
 from aemg.signals import Interval, Recording
 from aemg.simulation import simulate_set
+from aemg.topology import Registered, Worn
 
 LAWS = settings(deadline=None, max_examples=60, derandomize=True)
 THREE = ("wrist_flexion", "wrist_extension", "hand_close")
@@ -164,6 +167,32 @@ def test_the_other_device_was_not_worn_at_the_tested_time_by_anyone_trained_on(t
         cross, same = by_name["cross-device", dataset], by_name["same-device", dataset]
         assert [t.start_s for t in cross.chosen(cross.tested).trials] == [t.start_s for t in same.chosen(same.tested).trials]
         assert people_of(cross) == people_of(same), "the columns differ in nothing but the device"
+
+
+def test_classifiers_find_the_turn_themselves_where_the_judge_is_unsure(
+    tests_made: list[Case], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def by_evidence(classifier: object, session: Session, trials: Sequence[Trial]) -> Registered:
+        assert trials and all(t.windows[1] > t.windows[0] for t in trials)
+        asked.append(session.key.dataset)
+        return Registered(Worn(7, True), np.ones(1), False)
+
+    monkeypatch.setattr(person_module, "register_by_evidence", by_evidence)
+    monkeypatch.setattr(Ground, "network", lambda *_: None)
+    for test in tests_made:
+        asked.clear()
+        person = replace(test.person, _by_evidence={})
+        found = person.examples_for("no-encoder")
+        unsure = person.registered and not person.ground.judge_is_sure and bool(person.unlabelled)
+        assert (found.worn == [Worn(7, True)] * len(found.worn)) == unsure == bool(asked), test.protocol.name
+        assert not unsure or person.examples_for("no-encoder") is found, "looked for once"
+        people = len(people_of(test))
+        if test.protocol.split in ("devices", "sets"):
+            assert not test.person.ground.judge_is_sure
+        elif people == 1:
+            assert test.person.ground.judge_is_sure
 
 
 @given(st.sets(st.text("0123456789S", min_size=1, max_size=3), min_size=1, max_size=12), st.integers(0, 9))

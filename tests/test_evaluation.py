@@ -21,14 +21,14 @@ from aemg.adaptation import Learning
 from aemg.corpus import Corpus, prepare
 from aemg.errors import AEMGError, ConfigError
 from aemg.evaluation import METRICS, EvaluationConfig, evaluate, fold
-from aemg.evaluation.classifier import adapt, predict, train_classifier
+from aemg.evaluation.classifier import Describer, adapt, predict, train_classifier
 from aemg.evaluation.config import CONTROLS, EvaluationDataConfig, FewShotConfig, FinetuneConfig
 from aemg.evaluation.controls import TARGET_DATA, accuracies, fit_control, in_context, predict_control, surest, window_features
 from aemg.evaluation.fold import Fold, run_fold
 from aemg.evaluation.metrics import accuracy, compare, confusion_matrix
 from aemg.evaluation.trials import Examples, Trial, few_shot_split, trials_of
-from aemg.model import AEMG, windows_within
-from aemg.sessions import Session, SessionKey, SessionStore, tokenise_session
+from aemg.model import AEMG, stretch_of, windows_within
+from aemg.sessions import Session, SessionKey, SessionStore, standardised_by, tokenise_session
 from aemg.signals import Interval, Provenance, Recording, ring
 from aemg.simulation import simulate_set
 from aemg.tokenizer import TokenizerConfig
@@ -252,6 +252,41 @@ def test_registered_features_are_the_same_however_worn(sessions: list[Session]) 
 def test_an_unknown_control_is_refused(sessions: list[Session]) -> None:
     with pytest.raises(AEMGError, match="no control 'magic'"):
         window_features("magic", sessions[0], Worn())
+
+
+def test_trials_are_described_once_and_never_mixed(runs: Path, examples: Examples, monkeypatch: pytest.MonkeyPatch) -> None:
+    describe = Describer(AEMG.from_pretrained(runs / "pretrain" / "model").encoder)
+    once = describe.trials(examples)
+    stretches = [stretch_of(examples.sessions[t.session], t.recording, t.start_s, t.end_s) for t in examples.trials]
+    for kept, direct in zip(once.whole, describe(stretches, [examples.worn[t.session] for t in examples.trials])):
+        np.testing.assert_allclose(kept, direct, atol=1e-5)
+    assert len(once.single[0]) == len(once.owner) == sum(t.windows[1] - t.windows[0] for t in examples.trials)
+
+    mean, std = examples.sessions[0].feature_mean, examples.sessions[0].feature_std
+    others = Examples([standardised_by(s, mean + 1, 2 * std) for s in examples.sessions], examples.worn, examples.trials)
+    assert np.abs(describe.trials(others).whole[1] - once.whole[1]).max() > 0.1, "standardised otherwise"
+    turned = Examples(examples.sessions, [Worn(3)] * len(examples.sessions), examples.trials)
+    assert np.abs(describe.trials(turned).whole[0] - once.whole[0]).max() > 1e-3, "worn otherwise"
+
+    monkeypatch.setattr(Describer, "__call__", lambda *_: pytest.fail("described again"))
+    back = describe.trials(examples.of(examples.trials[::-1]))
+    for first, second in zip(once.whole, back.whole):
+        np.testing.assert_array_equal(first, second[::-1])
+    few = describe.trials(examples.of(examples.trials[3:5]))
+    for first, second in zip(once.single, few.single):
+        np.testing.assert_array_equal(first[np.isin(once.owner, (3, 4))], second)
+
+
+def test_at_the_unified_rate_only_what_was_measured_changes(runs: Path, examples: Examples) -> None:
+    encoder = AEMG.from_pretrained(runs / "pretrain" / "model").encoder
+    sessions = [replace(s, unified_features=s.slot_features[::-1], unified_tangent=2 * s.slot_tangent) for s in examples.sessions]
+    changed = Examples(sessions, examples.worn, examples.trials)
+    native, unified = (Describer(encoder, unified=u).trials(changed).whole for u in (False, True))
+    assert len(native) == len(unified) == 3 == len(Describer(encoder).wider)
+    np.testing.assert_array_equal(native[0], unified[0])
+    assert not np.allclose(native[1][:, :64], unified[1][:, :64])
+    np.testing.assert_allclose(native[2], unified[2], rtol=0.3, atol=0.3)  # scaled by its own spread
+    np.testing.assert_array_equal(unified[1][:, 64:], unified[2])
 
 
 def test_the_classifier_learns_and_leaves_the_model_alone(runs: Path, examples: Examples) -> None:
