@@ -54,7 +54,7 @@ class Learning:
     """
 
     rounds: int = 15
-    balance: float = 1.0
+    balance: float = 0.3
     least: float = 2.0
 
 

@@ -87,7 +87,7 @@ class AdaptationConfig:
 
     __pydantic_config__ = STRICT
     rounds: int = 15
-    balance: float = 1.0
+    balance: float = 0.3
     least: float = 2.0
 
     @property
