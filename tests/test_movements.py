@@ -250,6 +250,15 @@ def test_what_was_measured_is_that_of_the_same_stretches(loading: Loading) -> No
     assert np.corrcoef(amplitude.ravel(), told.ravel())[0, 1] > 0.8
 
 
+def test_what_was_measured_may_be_measured_at_the_unified_rate(loading: Loading, monkeypatch: pytest.MonkeyPatch) -> None:
+    native, unified = (loading(("sim-a",), replace(PLAIN, unified=u), jitter_slots=0)[[(0, 0)]] for u in (False, True))
+    assert torch.equal(native.sentences.features, unified.sentences.features)
+    np.testing.assert_allclose(native.measured, unified.measured, atol=1e-3)  # a device of the unified rate
+    monkeypatch.setattr(Session, "at_unified_rate", property(lambda s: replace(s, slot_features=2 * s.slot_features[::-1])))
+    other = loading(("sim-a",), replace(PLAIN, unified=True), jitter_slots=0)[[(0, 0)]]
+    assert not np.allclose(other.measured, unified.measured, atol=1e-2)
+
+
 def test_what_was_measured_weighs_as_asked(loading: Loading) -> None:
     batch = everything(loading(("sim-a",)))
     model = AEMG(AEMGConfig()).eval()

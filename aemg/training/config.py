@@ -149,6 +149,7 @@ class MovementsConfig:
         smoothing: share of a target that is spread over the labels of the stretch's own set.
         measured: weight of telling, from the same vectors, what was measured of the stretch (`aemg.model.describe`): without it
             the encoder forgets what the movements it is trained on do not need, and another set's might.
+        unified: that is measured at the unified rate, for encoders that are to go from one device to another.
         crop, drop_tokens, gain_jitter, level_jitter: as in `Augmentation`.
     """
 
@@ -156,6 +157,7 @@ class MovementsConfig:
     dropout: float = 0.2
     smoothing: float = 0.1
     measured: float = 10.0
+    unified: bool = False
     crop: float = 0.7
     drop_tokens: float = 0.2
     gain_jitter: float = 0.3
