@@ -68,8 +68,8 @@ class PeopleModel:
         people: (n,) who each vector is of.
         classes: K.
         evidence: what all views together count, below 1 because features and neighbouring vectors say much the same twice.
-        wider: by view, how much further the class means of a new person lie from those of all than these people's do; above 1
-            for what a network says that was trained on these very people. 1 for every view if not given.
+        wider: by view, how many times as much new people's class means vary as these people's; above 1 for what a network says
+            that was trained on these very people. 1 for every view if not given.
 
     Raises:
         AEMGError: no vector.
