@@ -61,13 +61,13 @@ class Describer:
 
     encoder: Encoder | None
     unified: bool = False
-    _kept: dict[tuple[object, ...], tuple[Session, Described]] = field(default_factory=dict, repr=False, compare=False)
+    _kept: dict[tuple[object, ...], tuple[Session, Views, Views]] = field(default_factory=dict, repr=False, compare=False)
 
     def __call__(self, stretches: Sequence[Stretch], worn: Sequence[Worn]) -> Views:
         """The views of stretches, each worn in its way."""
         of_encoder = [] if self.encoder is None else [learned(self.encoder, stretches, worn)]
         if self.unified:
-            stretches = [replace(s, session=s.session.at_unified_rate) for s in stretches]
+            stretches = [s.at_unified_rate for s in stretches]
         both = np.stack([measured(s, w) for s, w in zip(stretches, worn)])
         return [*of_encoder, both, covariances(both)]
 
@@ -81,14 +81,13 @@ class Describer:
             single, owner = _windows(fresh)
             of_window = self(single, [worn[fresh.trials[i].session] for i in owner])
             for n, (i, *whole) in enumerate(zip(new, *self(*_whole(fresh)))):
-                own = owner == n
-                found = Described([row[None] for row in whole], [view[own] for view in of_window], np.zeros(own.sum(), np.int64))
-                self._kept[keys[i]] = sessions[examples.trials[i].session], found  # the session is kept for its id
-        parts = [self._kept[key][1] for key in keys]
+                session = sessions[examples.trials[i].session]  # kept for its id
+                self._kept[keys[i]] = session, whole, [view[owner == n] for view in of_window]
+        _, whole_of, single_of = zip(*(self._kept[key] for key in keys))
         return Described(
-            [np.concatenate(rows) for rows in zip(*(part.whole for part in parts))],
-            [np.concatenate(rows) for rows in zip(*(part.single for part in parts))],
-            np.repeat(np.arange(len(parts)), [len(part.owner) for part in parts]),
+            [np.stack(rows) for rows in zip(*whole_of)],
+            [np.concatenate(rows) for rows in zip(*single_of)],
+            np.repeat(np.arange(len(keys)), [len(views[0]) for views in single_of]),
         )
 
     @property
@@ -99,7 +98,7 @@ class Describer:
 
 @dataclass(frozen=True)
 class Classifier:
-    """Models of people for whole trials and for single windows, on the same two views of a stretch of signal.
+    """Models of people for whole trials and for single windows, on the same views of a stretch of signal.
 
     Args:
         describe: makes the views.

@@ -49,7 +49,7 @@ def turn_judge(sources: Sequence[Session], worn: Sequence[Worn], *, same_device:
 
 def register_by_evidence(classifier: Classifier, session: Session, trials: Sequence[Trial]) -> Registered:
     """The way of wearing under which a session's trials, whose labels are not looked at, are most probable to a classifier of
-    other people: for a device that the classifier's people did not wear, of which the judge's prior does not hold.
+    other people: for another device than these wore, of which the judge's prior does not hold, or where they are few.
 
     Args:
         trials: of this session.

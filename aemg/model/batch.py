@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import torch
@@ -67,6 +67,11 @@ class Stretch:
     tokens: NDArray[np.void]
     windows: tuple[int, int]
     start_s: float
+
+    @property
+    def at_unified_rate(self) -> Stretch:
+        """The stretch of the session at the unified rate; the tokens stay."""
+        return replace(self, session=self.session.at_unified_rate)
 
 
 def stretch_of(session: Session, recording: int, start_s: float, end_s: float) -> Stretch:

@@ -288,7 +288,7 @@ _DAMAGE = (
     OSError, ValueError, KeyError, TypeError, AttributeError, IndexError, EOFError, OverflowError, MemoryError, SyntaxError,
     TokenError,
 )  # fmt: skip
-# What training reads lies apart from what only controls read.
+# What stages 1 and 2 read lies apart from what stage 3 and evaluations read besides.
 _TABLES = {
     "windows.npy": ("window_start_s", "slot_features"),
     "native.npy": ("native_features", "native_level", "native_tangent", "slot_tangent"),

@@ -95,7 +95,7 @@ def measure(windows: SlotWindows, config: TokenizerConfig) -> Donning:
 
 
 def session_of_windows(windows: SlotWindows, donning: Donning, config: TokenizerConfig) -> Session:
-    """A session in which every window is a recording of one window; it has no native features."""
+    """A session in which every window is a recording of one window; without native or unified features."""
     tokenizer = ContractionTokenizer(replace(config, sentence_tokens=1), donning.rest)
     sentences = [tokenizer.encode(_recording(signal, windows.unified_hz)) for signal in windows.unified]
     rows = [
@@ -108,6 +108,7 @@ def session_of_windows(windows: SlotWindows, donning: Donning, config: Tokenizer
         TokenisedRecording(str(i), "", samples / windows.rate_hz, (int(bounds[i]), int(bounds[i + 1])), (i, i + 1))
         for i in range(n)
     )
+    nothing = np.zeros((n, SLOTS, SLOTS), np.float32)
     session = Session(
         SessionKey("windows", "", ""),
         recordings,
@@ -118,10 +119,10 @@ def session_of_windows(windows: SlotWindows, donning: Donning, config: Tokenizer
         windows.slots,
         np.zeros((n, 0), np.float32),
         np.zeros((n, 0, 0), np.float32),
-        nothing := np.zeros((n, SLOTS, SLOTS), np.float32),
-        False,
-        np.zeros((n, SLOTS, len(FEATURES)), np.float32),
         nothing,
+        angle_known=False,
+        unified_features=np.zeros((n, SLOTS, len(FEATURES)), np.float32),
+        unified_tangent=nothing,
     )
     return standardised_by(session, donning.feature_mean, donning.feature_std)
 

@@ -6,7 +6,7 @@ Letters: B stretches, N tokens, K names of movements over all sets.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from aemg.errors import AEMGError
-from aemg.model import AEMG, SentenceBatch, Stretch, collate
+from aemg.model import AEMG, SentenceBatch, collate
 from aemg.model.augment import Span, changed, disturbed
 from aemg.model.describe import MEASURED, measured
 from aemg.model.labelled import labelled_stretches
@@ -107,16 +107,14 @@ class MovementDataset(SessionDataset[MovementBatch]):
         rows = self.pieces[[sample for _, sample in samples]]
         spans = [self._span(row, chance) for row, chance in zip(rows, chances)]
         stretches, worn = changed(spans, self._ways, chances, self._config.sentence_tokens)
+        heard = [s.at_unified_rate for s in stretches] if self._unified else stretches
         return MovementBatch(
             disturbed(collate(stretches, worn), self._ways, chances),
-            torch.from_numpy(np.stack([measured(s, w) for s, w in zip(self._at_rate(stretches), worn)])),
+            torch.from_numpy(np.stack([measured(s, w) for s, w in zip(heard, worn)])),
             torch.from_numpy(rows["label"].astype(np.int64)),
             torch.from_numpy(self.own[self._set_of[rows["session"]]]),
             torch.tensor([sample for _, sample in samples]),
         )
-
-    def _at_rate(self, stretches: list[Stretch]) -> list[Stretch]:
-        return [replace(s, session=s.session.at_unified_rate) for s in stretches] if self._unified else stretches
 
     def _span(self, row: np.void, chance: np.random.Generator) -> Span:
         s = int(row["session"])
